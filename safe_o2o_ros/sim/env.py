@@ -1,0 +1,213 @@
+"""A simulated task as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_o2o_ros.errors import NonFiniteError, UsageError
+from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.sim.layout import Layout, draw_goal, make_layout
+from safe_o2o_ros.sim.objects import HAZARD, VASE
+from safe_o2o_ros.sim.render import Image, Renderer
+from safe_o2o_ros.sim.rules import GoalRule, cost
+from safe_o2o_ros.sim.scene import Scene
+from safe_o2o_ros.sim.state import PrivilegedState
+from safe_o2o_ros.sim.tasks import TaskSpec, task_spec, variant_spec
+
+IMAGE_SIZE = 64
+"""Width and height of every observed image, pixels."""
+
+Observation = dict[str, Image]
+
+
+class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """One task. Observation: camera name -> uint8 RGB image (64, 64, 3). Action: raw, [-1, 1]^A.
+
+    `reset(options={"layout": {...}})` sets where things stand; what it leaves out is drawn.
+    `info` holds `cost` (sum over the repeats), `goal` ([x, y] of the current goal, m), `layout`,
+    `goals` (reached so far) and `control_steps` (made so far).
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(
+        self,
+        task: str,
+        action_repeat: int = 4,
+        cameras: Sequence[str] = ("front", "back"),
+        variant: str | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the environment; raises UsageError on an unknown task, variant, camera or bad repeat."""
+        self.task: TaskSpec = task_spec(task)
+        self.variant = variant_spec(variant)
+        self.cameras = _checked_cameras(self.task, cameras)
+        if action_repeat < 1:
+            raise UsageError(f"action_repeat is {action_repeat}; use 1 or more.")
+        if render_mode not in (None, "rgb_array"):
+            raise UsageError(f"render_mode {render_mode!r} is unknown; use 'rgb_array' or None.")
+        self.action_repeat = action_repeat
+        self.render_mode = render_mode
+        image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({name: image for name in self.cameras})
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.adapter.action_dim,), np.float32)
+        self._scene: Scene | None = None
+        self._renderer: Renderer | None = None
+        self._top: tuple[int, Renderer] | None = None
+
+    @property
+    def adapter(self) -> RobotAdapter:
+        """Scaling and limits of the task's robot."""
+        return self.task.robot.adapter
+
+    @property
+    def period_s(self) -> float:
+        """Time between observations, s."""
+        return self.action_repeat * self.task.robot.control_step_s
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode. Raises UsageError on unknown options, LayoutError on a bad layout."""
+        super().reset(seed=seed)
+        options = options or {}
+        unknown = sorted(set(options) - {"layout"})
+        if unknown:
+            raise UsageError(f"Reset options {', '.join(unknown)} are unknown; use: layout.")
+        layout = make_layout(self.task, options.get("layout"), self.np_random)
+        if self._scene is None or self._scene.counts != layout.counts():
+            self._load_scene(layout)
+        assert self._scene is not None
+        self._scene.place(layout)
+        self._rule = GoalRule(self._scene)
+        self._set_layout(layout)
+        self._goals = self._control_steps = 0
+        return self._observe(), self._info(0.0)
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Hold the action for `action_repeat` control steps, or until the time is up.
+
+        Raises NonFiniteError on NaN or infinity; values outside [-1, 1] are clipped.
+        """
+        scene = self._running_scene()
+        if self._time_up():
+            raise UsageError("The episode is over; call reset.")
+        command = self._checked_action(action)
+        reward = total_cost = 0.0
+        for _ in range(self.action_repeat):
+            scene.step(command)
+            self._control_steps += 1
+            gained, reached = self._rule.reward()
+            reward += gained
+            total_cost += cost(scene)
+            if reached:
+                self._next_goal(scene)
+            if self._time_up():
+                break
+        return self._observe(), reward, False, self._time_up(), self._info(total_cost)
+
+    def privileged_state(self) -> PrivilegedState:
+        """The true state at this moment."""
+        scene = self._running_scene()
+        velocity, yaw_rate = scene.agent_velocity()
+        return PrivilegedState(
+            position=scene.agent_xy(),
+            yaw=scene.agent_yaw(),
+            velocity=velocity,
+            yaw_rate=yaw_rate,
+            goal=scene.goal_xy(),
+            goal_radius=self.task.goal_radius,
+            hazards=scene.objects_xy(HAZARD.key),
+            hazard_radius=HAZARD.size[0],
+            vases=scene.objects_xy(VASE.key),
+            control_step_s=self.task.robot.control_step_s,
+        )
+
+    def render_top(self, size: int = 256) -> Image:
+        """The arena from straight above, world x to the right, uint8 RGB, shape (size, size, 3)."""
+        scene = self._running_scene()
+        if self._top is None or self._top[0] != size:
+            if self._top is not None:
+                self._top[1].close()
+            self._top = (size, Renderer(size))
+            self._top[1].bind(scene.model)
+        return self._top[1].image(scene.data, "top")
+
+    def render(self) -> Image | None:  # type: ignore[override]
+        """The top view in render mode "rgb_array", else None."""
+        return self.render_top() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Free the graphics contexts."""
+        if self._renderer is not None:
+            self._renderer.close()
+        if self._top is not None:
+            self._top[1].close()
+        self._renderer = self._top = None
+
+    def _load_scene(self, layout: Layout) -> None:
+        """Compile the model for the layout's numbers of objects; needed only when they change."""
+        self._scene = Scene(self.task, layout.counts())
+        if self.cameras:
+            if self._renderer is None:
+                self._renderer = Renderer(IMAGE_SIZE)
+            self._renderer.bind(self._scene.model)
+        if self._top is not None:
+            self._top[1].bind(self._scene.model)
+
+    def _running_scene(self) -> Scene:
+        if self._scene is None:
+            raise UsageError("No episode is running; call reset first.")
+        return self._scene
+
+    def _time_up(self) -> bool:
+        return self._control_steps >= self.task.episode_steps
+
+    def _checked_action(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = np.asarray(action, np.float32)
+        if values.shape != self.action_space.shape:
+            raise UsageError(f"Action has shape {values.shape}; give {self.action_space.shape}.")
+        if not np.isfinite(values).all():
+            raise NonFiniteError(f"Action {values.tolist()} is not finite; send numbers in [-1, 1].")
+        return np.clip(values, -1.0, 1.0)
+
+    def _next_goal(self, scene: Scene) -> None:
+        """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
+        self._goals += 1
+        if self._goals >= len(self._layout.goals):
+            self._set_layout(self._layout.with_goal(draw_goal(self.task, self._layout, self.np_random)))
+        scene.set_goal(self._layout.goals[self._goals])
+        self._rule.goal_moved()
+
+    def _set_layout(self, layout: Layout) -> None:
+        self._layout = layout
+        self._layout_json = layout.to_json(self.task)
+
+    def _observe(self) -> Observation:
+        if self._renderer is None or self._scene is None:
+            return {}
+        return {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
+
+    def _info(self, total_cost: float) -> dict[str, Any]:
+        return {
+            "cost": total_cost,
+            "goal": list(self._layout.goals[self._goals]),
+            "layout": self._layout_json,
+            "goals": self._goals,
+            "control_steps": self._control_steps,
+        }
+
+
+def _checked_cameras(task: TaskSpec, cameras: Sequence[str]) -> tuple[str, ...]:
+    known = task.robot.cameras
+    unknown = [name for name in cameras if name not in known]
+    if isinstance(cameras, str) or unknown or len(set(cameras)) != len(cameras):
+        raise UsageError(f"Cameras {cameras!r} cannot be used; give distinct names from: {', '.join(known)}.")
+    return tuple(cameras)

@@ -1,0 +1,77 @@
+"""Off-screen camera images. One renderer serves all episodes of an environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_o2o_ros.sim.backend import mujoco
+
+Image = NDArray[np.uint8]
+
+_MAX_GEOMS = 1000
+
+
+class Renderer:
+    """Square RGB images of a model's fixed cameras, in an OpenGL context of its own."""
+
+    def __init__(self, size: int) -> None:
+        """Open an off-screen context for images of `size` x `size` pixels."""
+        self._size = size
+        self._gl: Any = mujoco.GLContext(size, size)
+        self._option = mujoco.MjvOption()
+        self._viewport = mujoco.MjrRect(0, 0, size, size)
+        self._pixels = np.empty((size, size, 3), np.uint8)
+        self._model: Any = None
+        self._scene: Any = None
+        self._context: Any = None
+        self._cameras: dict[str, Any] = {}
+
+    def bind(self, model: Any) -> None:
+        """Load a model's textures; must be called before `image` and after every recompilation."""
+        self._gl.make_current()
+        if self._context is not None:
+            self._context.free()
+        model.vis.global_.offwidth = model.vis.global_.offheight = self._size
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, _MAX_GEOMS)
+        self._model = model
+        self._cameras = {}
+
+    def image(self, data: Any, camera: str) -> Image:
+        """The view of a named camera, uint8 RGB, shape (size, size, 3), top row first."""
+        # Several environments may take turns in one process, each with its own context.
+        self._gl.make_current()
+        mujoco.mjv_updateScene(
+            self._model,
+            data,
+            self._option,
+            None,
+            self._camera(camera),
+            mujoco.mjtCatBit.mjCAT_ALL,
+            self._scene,
+        )
+        mujoco.mjr_render(self._viewport, self._scene, self._context)
+        mujoco.mjr_readPixels(self._pixels, None, self._viewport, self._context)
+        return self._pixels[::-1].copy()
+
+    def close(self) -> None:
+        """Free the context; the renderer cannot be used afterwards."""
+        if self._gl is None:
+            return
+        self._gl.make_current()
+        if self._context is not None:
+            self._context.free()
+        self._gl.free()
+        self._gl = self._context = None
+
+    def _camera(self, name: str) -> Any:
+        if name not in self._cameras:
+            camera = mujoco.MjvCamera()
+            camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            camera.fixedcamid = self._model.camera(name).id
+            self._cameras[name] = camera
+        return self._cameras[name]
