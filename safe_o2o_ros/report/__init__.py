@@ -1,0 +1,1 @@
+"""Logs of driven episodes, and the report made of them."""

@@ -1,0 +1,60 @@
+"""The evaluation record: one JSON for `evaluate` and `sim`, made from episode logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from safe_o2o_ros.report.log import EpisodeLog
+
+
+def episode_record(log: EpisodeLog) -> dict[str, Any]:
+    """The entry of `per_episode`; sums are taken in float64, in order."""
+    return {
+        "seed": log.seed,
+        "reward": float(sum(log.reward.tolist())),
+        "cost": float(sum(log.cost.tolist())),
+        "steps": log.control_steps,
+        "success": log.success,
+        "overrides": int(np.count_nonzero(log.changed)),
+        "goals": log.goals,
+    }
+
+
+def evaluation_record(
+    *,
+    task: str,
+    variant: str | None,
+    bundle: str | None,
+    filter_mode: str,
+    action_repeat: int,
+    seed: int,
+    per_episode: Sequence[dict[str, Any]],
+    ticks: int,
+) -> dict[str, Any]:
+    """Means and population standard deviations over episodes.
+
+    `bundle`: version id, None for a baseline. `ticks`: policy ticks of all episodes together.
+    """
+    rewards = [e["reward"] for e in per_episode]
+    costs = [e["cost"] for e in per_episode]
+    successes = [e["success"] for e in per_episode if e["success"] is not None]
+    overrides = sum(e["overrides"] for e in per_episode)
+    return {
+        "task": task,
+        "variant": variant,
+        "bundle": bundle,
+        "filter": filter_mode,
+        "action_repeat": action_repeat,
+        "episodes": len(per_episode),
+        "seed": seed,
+        "reward_mean": float(np.mean(rewards)),
+        "reward_std": float(np.std(rewards)),
+        "cost_mean": float(np.mean(costs)),
+        "cost_std": float(np.std(costs)),
+        "success_rate": float(np.mean(successes)) if successes else None,
+        "overrides_per_100": 100.0 * overrides / ticks if ticks else 0.0,
+        "per_episode": list(per_episode),
+    }
