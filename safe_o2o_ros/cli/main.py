@@ -1,0 +1,51 @@
+"""The `safe-o2o` command: one lazy module per subcommand, so none pays for another's imports."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from safe_o2o_ros.errors import SafeO2OError
+
+COMMANDS: dict[str, str] = {
+    "sim": "drive a simulated task through the ROS 2 graph and write a report",
+    "evaluate": "score a bundle or a baseline on a simulated task, without ROS",
+    "collect": "record demonstrations of a simulated task into a segment store",
+    "pretrain": "train a world model and a policy on a segment store and write a bundle",
+    "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
+    "bench": "measure latency and speed",
+}
+"""Subcommand -> help line. Module `safe_o2o_ros.cli.<name>` defines add_arguments(parser) and run(args) -> int."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see `{self.prog} --help`)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point. Returns 0 on success, 2 on a user's error, 130 after Ctrl-C."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    parser = _Parser(prog="safe-o2o", description="Safe offline-to-online vision policies on ROS 2.")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((a for a in args if not a.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == chosen:
+            module = importlib.import_module(f"safe_o2o_ros.cli.{name}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    try:
+        options = parser.parse_args(args)
+        return int(options.run(options))
+    except SafeO2OError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

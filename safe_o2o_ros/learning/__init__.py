@@ -1,0 +1,1 @@
+"""Losses and trainers: world model first, then critics and actor on its cached latents."""

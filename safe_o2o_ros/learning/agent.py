@@ -1,0 +1,43 @@
+"""The agent's networks: two families of critics, reachability, policy-evaluation critics, actor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+
+
+class Agent(nn.Module):
+    """Everything that is trained on cached latents."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        # In-sample (expectile) family, on data transitions only.
+        self.q_reward, self.v_reward = QEnsemble(config), VCritic(config)
+        self.q_cost, self.v_cost = QEnsemble(config), VCritic(config)
+        self.q_reach, self.v_reach = QEnsemble(config, bounded=True), VCritic(config, bounded=True)
+        # Policy-evaluation family, of the current actor.
+        self.pi_reward, self.pi_cost = QEnsemble(config), QEnsemble(config)
+        self.actor = Actor(config)
+        self._slow = {"q_reward", "q_cost", "q_reach", "pi_reward", "pi_cost"}
+        self.targets = nn.ModuleDict({n: copy.deepcopy(getattr(self, n)) for n in sorted(self._slow)})
+        self.targets.requires_grad_(False)
+
+    def critics(self) -> Iterator[nn.Parameter]:
+        """Parameters of every critic, targets excluded."""
+        for name, module in self.named_children():
+            if name not in ("actor", "targets"):
+                yield from module.parameters()
+
+    @torch.no_grad()
+    def follow(self, rate: float) -> None:
+        """Move the target networks by `rate` (Polyak)."""
+        for name, target in self.targets.items():
+            for slow, fast in zip(target.parameters(), getattr(self, name).parameters(), strict=True):
+                slow.lerp_(fast, rate)

@@ -1,0 +1,190 @@
+"""Phase two: critics and actor on cached latents. Online fine-tuning calls the same update."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from safe_o2o_ros.learning import losses
+from safe_o2o_ros.learning.agent import Agent
+from safe_o2o_ros.learning.config import PretrainConfig
+from safe_o2o_ros.world_model.model import WorldModel
+from safe_o2o_ros.world_model.rssm import RSSMState
+
+
+class Transitions:
+    """Cached latents with their actions, rewards and costs; rows as in Dataset."""
+
+    def __init__(
+        self,
+        feature: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        cost: Tensor,
+        cont: Tensor,
+        rows: Tensor,
+    ) -> None:
+        """`rows` (M,): rows with an action; row + 1 is the next latent."""
+        self.feature, self.action, self.reward = feature, action, reward
+        self.cost, self.cont, self.rows = cost, cont, rows
+
+    def draw(self, rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        """A uniform batch of transitions."""
+        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch))]
+        return {
+            "feature": self.feature[rows],
+            "action": self.action[rows],
+            "reward": self.reward[rows],
+            "cost": self.cost[rows],
+            "cont": self.cont[rows],
+            "next": self.feature[rows + 1],
+        }
+
+
+class AgentPhase:
+    """Updates of all critics and of the actor."""
+
+    name = "agent"
+
+    def __init__(
+        self, agent: Agent, world_model: WorldModel, data: Transitions, config: PretrainConfig, device: str
+    ) -> None:
+        self.agent, self.world_model, self.data = agent, world_model, data
+        self.config, self.device = config, device
+        lr = config.agent.learning_rate
+        self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr)
+        self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr)
+
+    def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """See Phase."""
+        return {
+            "agent": self.agent,
+            "critic_optimiser": self.critic_optimiser,
+            "actor_optimiser": self.actor_optimiser,
+        }
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """See Phase."""
+        c = self.config.agent
+        rng = np.random.default_rng((self.config.seed, 1, step))
+        batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch).items()}
+        terms = self.in_sample_losses(batch)
+        terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        nn.utils.clip_grad_norm_(self.agent.critics(), 10.0)
+        self.critic_optimiser.step()
+        self.agent.follow(c.target_rate)
+        if step >= c.actor_from * c.steps:
+            loss, extra = self.actor_loss(batch)
+            self.actor_optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0)
+            self.actor_optimiser.step()
+            terms |= {"actor": loss, **extra}
+        return {k: v.detach() for k, v in terms.items()}
+
+    def in_sample_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Expectile critics of reward (upper), cost and reachability (lower); data actions only."""
+        agent, c = self.agent, self.config.agent
+        s, a, s2 = batch["feature"], batch["action"], batch["next"]
+        with torch.no_grad():
+            reward_target = losses.td_target(batch["reward"], batch["cont"], agent.v_reward(s2), c.gamma)
+            cost_target = losses.td_target(batch["cost"], batch["cont"], agent.v_cost(s2), c.gamma)
+            reach_target = losses.reachability_target(
+                batch["cost"], batch["cont"], agent.v_reach(s2), c.gamma_reach
+            )
+            # Pessimism on the ensemble: the least reward, the most cost and risk.
+            q_r = agent.targets["q_reward"](s, a).amin(0)
+            q_c = agent.targets["q_cost"](s, a).amax(0)
+            q_h = agent.targets["q_reach"](s, a).amax(0)
+        reach = agent.q_reach(s, a)
+        return {
+            "q_reward": F.mse_loss(agent.q_reward(s, a), reward_target.expand(len(agent.q_reward.members), -1)),
+            "v_reward": losses.expectile(q_r - agent.v_reward(s), c.tau_reward).mean(),
+            "q_cost": F.mse_loss(agent.q_cost(s, a), cost_target.expand(len(agent.q_cost.members), -1)),
+            "v_cost": losses.expectile(q_c - agent.v_cost(s), c.tau_cost).mean(),
+            # Cross-entropy: the target is a probability, and its gradient does not vanish at 0 and 1.
+            "q_reach": F.binary_cross_entropy(reach.clamp(1e-6, 1 - 1e-6), reach_target.expand_as(reach)),
+            "v_reach": losses.expectile(q_h - agent.v_reach(s), c.tau_reach).mean(),
+        }
+
+    def evaluation_losses(self, batch: dict[str, Tensor], imagine: bool) -> dict[str, Tensor]:
+        """Critics of the current actor: one step on data, TD(lambda) on imagined roll-outs."""
+        agent, c = self.agent, self.config.agent
+        s, a, s2 = batch["feature"], batch["action"], batch["next"]
+        with torch.no_grad():
+            a2 = agent.actor.sample(s2)
+            r2 = agent.targets["pi_reward"](s2, a2).amin(0)
+            c2 = agent.targets["pi_cost"](s2, a2).amax(0)
+            reward_target = losses.td_target(batch["reward"], batch["cont"], r2, c.gamma)
+            cost_target = losses.td_target(batch["cost"], batch["cont"], c2, c.gamma)
+        q_r, q_c = agent.pi_reward(s, a), agent.pi_cost(s, a)
+        terms = {
+            "pi_reward": F.mse_loss(q_r, reward_target.expand_as(q_r)),
+            "pi_cost": F.mse_loss(q_c, cost_target.expand_as(q_c)),
+        }
+        if imagine:
+            features, actions, reward_returns, cost_returns = self.imagined_returns(s[: c.imagine_batch])
+            q_r, q_c = agent.pi_reward(features, actions), agent.pi_cost(features, actions)
+            terms["pi_reward_imagined"] = F.mse_loss(q_r, reward_returns.expand_as(q_r))
+            terms["pi_cost_imagined"] = F.mse_loss(q_c, cost_returns.expand_as(q_c))
+        return terms
+
+    @torch.no_grad()
+    def imagined_returns(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Roll the actor out in the world model from data latents (B, F).
+
+        Returns features (B, H, F), actions (B, H, A), lambda-returns of reward and cost (B, H).
+        """
+        agent, wm, c = self.agent, self.world_model, self.config.agent
+        deter, probs = feature.split([wm.config.deter, wm.config.stoch], -1)
+        shape = (wm.config.groups, wm.config.classes)
+        state = RSSMState(deter, wm.rssm.mode(probs.unflatten(-1, shape)))
+        features, actions, rewards, costs, conts, v_r, v_c = [], [], [], [], [], [], []
+        action = agent.actor.sample(feature)
+        for _ in range(c.horizon):
+            # The heads were trained on sampled categories, the critics on probabilities.
+            transition = torch.cat([state.deter, state.stoch, action], -1)
+            features.append(feature)
+            actions.append(action)
+            rewards.append(wm.reward.mean(transition))
+            costs.append(wm.cost.mean(transition).clamp(min=0.0))
+            conts.append(wm.cont.mean(transition))
+            state, feature = wm.rssm.imagine(state, action)
+            action = agent.actor.sample(feature)
+            v_r.append(agent.targets["pi_reward"](feature, action).amin(0))
+            v_c.append(agent.targets["pi_cost"](feature, action).amax(0))
+        cont = torch.stack(conts, 1)
+        reward_returns = losses.lambda_returns(torch.stack(rewards, 1), cont, torch.stack(v_r, 1), c.gamma, c.lam)
+        cost_returns = losses.lambda_returns(torch.stack(costs, 1), cont, torch.stack(v_c, 1), c.gamma, c.lam)
+        return torch.stack(features, 1), torch.stack(actions, 1), reward_returns, cost_returns
+
+    def actor_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Advantage-weighted log-likelihood of data actions; no gradient through the weights."""
+        agent, c = self.agent, self.config.agent
+        s, a = batch["feature"], batch["action"]
+        with torch.no_grad():
+            advantage = agent.targets["q_reward"](s, a).amin(0) - agent.v_reward(s)
+            # In standard deviations of the batch: the scale of advantages depends on the control period.
+            scaled = advantage / advantage.std().clamp(min=1e-6)
+            risk_q, risk_v = agent.targets["q_reach"](s, a).amax(0), agent.v_reach(s)
+            weights = losses.awr_weights(
+                scaled,
+                risk_q,
+                risk_v,
+                agent.v_cost(s) - agent.targets["q_cost"](s, a).amax(0),
+                threshold=c.threshold,
+                beta_r=c.beta_r,
+                beta_h=c.beta_h,
+                beta_c=c.beta_c,
+                clip=c.weight_clip,
+            )
+        loss = -(weights * agent.actor.log_prob(s, a)).mean() / weights.mean().clamp(min=1e-3)
+        return loss, {
+            "weight_zero_share": (weights == 0.0).float().mean(),
+            "infeasible_share": (risk_v > c.threshold).float().mean(),
+            "risk_mean": risk_q.mean(),
+        }

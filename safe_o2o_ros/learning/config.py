@@ -1,0 +1,142 @@
+"""Every number of a training run; the resolved config is written beside the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.model import LossScales
+
+
+@dataclass(frozen=True)
+class WorldModelTraining:
+    """World-model phase."""
+
+    steps: int = 5000
+    batch: int = 16
+    """Sequences per update."""
+    length: int = 32
+    """Steps per sequence."""
+    learning_rate: float = 6e-4
+    final_learning_rate: float = 1e-4
+    """Reached by a cosine; the last updates settle the latents."""
+    warmup: int = 200
+    """Updates of linear warm-up."""
+    clip: float = 100.0
+    """Largest gradient norm."""
+    checkpoint_every: int = 250
+
+
+@dataclass(frozen=True)
+class AgentTraining:
+    """Critics and actor on cached latents."""
+
+    steps: int = 20000
+    batch: int = 512
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    """Discount of reward and cost per control period."""
+    gamma_reach: float = 0.97
+    """Discount of the reachability estimate per control period."""
+    tau_reward: float = 0.8
+    """Upper expectile: in-sample maximum."""
+    tau_cost: float = 0.2
+    """Lower expectile: in-sample minimum."""
+    tau_reach: float = 0.2
+    target_rate: float = 0.01
+    """Polyak rate of target networks per update."""
+    threshold: float = 0.3
+    """Risk above which an action is not imitated and a state counts as infeasible."""
+    beta_r: float = 0.7
+    """Temperature of the reward advantage, in standard deviations of the batch's advantages."""
+    beta_h: float = 0.1
+    beta_c: float = 1.0
+    weight_clip: float = 3.0
+    """Clip of the exponent: weights lie in exp(+-clip)."""
+    actor_from: float = 0.3
+    """Share of the steps after which the actor starts: weights of untrained critics are noise."""
+    kappa: float = 1.0
+    """Price of one unit of discounted cost in the expansion score."""
+    imagine_every: int = 4
+    """Updates between imagined roll-outs for the policy-evaluation critics."""
+    imagine_batch: int = 128
+    horizon: int = 15
+    """Imagined control periods."""
+    lam: float = 0.95
+    checkpoint_every: int = 1000
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """One offline training run."""
+
+    name: str
+    seed: int = 0
+    threads: int = 1
+    """CPU threads of torch: two beside a busy neighbour are slower than one."""
+    precision: str = "bfloat16"
+    """Autocast type of the convolutions: "bfloat16" or "float32"."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    scales: LossScales = field(default_factory=LossScales)
+    world_model: WorldModelTraining = field(default_factory=WorldModelTraining)
+    agent: AgentTraining = field(default_factory=AgentTraining)
+
+    def to_json(self) -> str:
+        """Indented JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+PROFILES: dict[str, PretrainConfig] = {
+    "debug": PretrainConfig(
+        name="debug",
+        model=ModelConfig(depth=4, deter=32, groups=4, classes=4, units=32, components=2),
+        world_model=WorldModelTraining(steps=10, batch=4, length=8, warmup=2, checkpoint_every=5),
+        agent=AgentTraining(steps=20, batch=32, imagine_batch=8, horizon=3, checkpoint_every=10),
+    ),
+    "small": PretrainConfig(
+        name="small",
+        scales=LossScales(decode_fraction=0.5, behaviour=3.0),
+    ),
+    "paper": PretrainConfig(
+        name="paper",
+        model=ModelConfig(depth=32, deter=512, groups=48, classes=48, units=512),
+        scales=LossScales(cost_positive=10.0),
+        world_model=WorldModelTraining(
+            steps=200_000, batch=16, length=64, learning_rate=1e-4, final_learning_rate=1e-4
+        ),
+        agent=AgentTraining(steps=200_000, learning_rate=1e-4, gamma=0.997),
+    ),
+}
+"""`small` fits two CPU cores and a 12 MB bundle; `paper` is the published scale, for a GPU."""
+
+
+def resolve(profile: str, overrides: dict[str, str]) -> PretrainConfig:
+    """A profile with dotted overrides, e.g. {"world_model.steps": "100"}. Raises UsageError."""
+    if profile not in PROFILES:
+        raise UsageError(f"unknown config '{profile}': choose one of {', '.join(PROFILES)}")
+    config = PROFILES[profile]
+    for key, text in overrides.items():
+        config = _override(config, key.split("."), text, key)
+    return config
+
+
+def _override(node: Any, path: list[str], text: str, key: str) -> Any:
+    names = [f.name for f in dataclasses.fields(node)]
+    if path[0] not in names:
+        raise UsageError(f"unknown setting '{key}': '{path[0]}' is not one of {', '.join(names)}")
+    old = getattr(node, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(old):
+            raise UsageError(f"unknown setting '{key}': '{path[0]}' has no parts")
+        return dataclasses.replace(node, **{path[0]: _override(old, path[1:], text, key)})
+    if dataclasses.is_dataclass(old):
+        raise UsageError(f"setting '{key}' is a group: name one of its fields")
+    try:
+        value = type(old)(text)
+    except ValueError:
+        raise UsageError(f"setting '{key}' must be of type {type(old).__name__}, got '{text}'") from None
+    return dataclasses.replace(node, **{path[0]: value})

@@ -1,0 +1,132 @@
+"""Recorded episodes in memory, and the windows the world model trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from safe_o2o_ros.data.store import EpisodeReader, Manifest
+from safe_o2o_ros.errors import StoreError
+from safe_o2o_ros.perception.preprocess import stack
+from safe_o2o_ros.robot import RobotAdapter
+
+NO_EPISODES = "{} holds no episode of at least {} steps: collect some with `safe-o2o collect`"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All episodes end to end. An episode of T steps fills T + 1 rows; its last row has a frame only."""
+
+    image: NDArray[np.uint8]
+    """(N, H, W, C) stacked cameras."""
+    action: NDArray[np.float32]
+    """(N, A) effective action executed after the frame; 0 in an episode's last row."""
+    reward: NDArray[np.float32]
+    """(N,) of that action; 0 in the last row."""
+    cost: NDArray[np.float32]
+    """(N,)."""
+    cont: NDArray[np.float32]
+    """(N,) 0 where the action terminated the episode, else 1: a time limit is not a termination."""
+    start: NDArray[np.int64]
+    """(E,) first row of each episode."""
+    length: NDArray[np.int64]
+    """(E,) T of each episode."""
+    manifest: Manifest
+    adapter: RobotAdapter
+    metadata: list[dict[str, Any]]
+    """Per episode."""
+
+    @property
+    def transitions(self) -> NDArray[np.int64]:
+        """(M,) rows that have an action; row + 1 is the next frame of the same episode."""
+        return np.concatenate([np.arange(s, s + n) for s, n in zip(self.start, self.length, strict=True)])
+
+    def return_std(self, gamma: float) -> float:
+        """Standard deviation over transitions of the discounted return to the episode's end."""
+        returns = np.zeros(len(self.reward), np.float64)
+        for s, n in zip(self.start, self.length, strict=True):
+            following = 0.0
+            for row in range(s + n - 1, s - 1, -1):
+                following = float(self.reward[row]) + gamma * float(self.cont[row]) * following
+                returns[row] = following
+        return float(np.std(returns[self.transitions]))
+
+    def windows(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, Tensor]:
+        """A batch of random windows for `WorldModel.loss`; every step is equally likely to be drawn."""
+        usable = np.maximum(self.length - length + 1, 0)
+        episode = rng.choice(len(self.start), size=batch, p=usable / usable.sum())
+        first = self.start[episode] + (rng.random(batch) * usable[episode]).astype(np.int64)
+        rows = first[:, None] + np.arange(length)
+        previous = np.maximum(rows - 1, 0)
+        is_first = np.zeros((batch, length), np.float32)
+        is_first[:, 0] = 1.0
+        return {
+            "image": torch.from_numpy(self.image[rows]),
+            "action": torch.from_numpy(self.action[rows]),
+            "previous_action": torch.from_numpy(self.action[previous]),
+            "reward": torch.from_numpy(self.reward[rows]),
+            "cost": torch.from_numpy(self.cost[rows]),
+            "cont": torch.from_numpy(self.cont[rows]),
+            "is_first": torch.from_numpy(is_first),
+        }
+
+
+def load_dataset(
+    directory: Path, min_length: int, progress: Callable[[int, int], None] | None = None
+) -> Dataset:
+    """Read a segment store. `progress(done, total)` is called per episode.
+
+    Raises StoreError when there is no store or no usable episode.
+    """
+    reader = EpisodeReader(directory)
+    adapter = RobotAdapter.from_json(dict(reader.manifest.adapter))
+    usable = [meta["steps"] >= min_length for meta in reader.metadata()]
+    rows = sum(meta["steps"] + 1 for meta in reader.metadata() if meta["steps"] >= min_length)
+    if not rows:
+        raise StoreError(NO_EPISODES.format(directory, min_length))
+    cameras = reader.manifest.cameras
+    image: NDArray[np.uint8] | None = None
+    action = np.zeros((rows, adapter.action_dim), np.float32)
+    reward, cost, cont = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.ones(rows, np.float32)
+    start, length, metadata = [], [], []
+    row = 0
+    for episode in reader:
+        steps = len(episode)
+        if steps < min_length:
+            continue
+        if image is None:  # one allocation for all frames: they are gigabytes
+            height, width = next(iter(episode.images.values())).shape[1:3]
+            image = np.empty((rows, height, width, 3 * len(cameras)), np.uint8)
+        for t in range(steps + 1):
+            frames = {c: f[t] for c, f in episode.images.items()}
+            image[row + t] = stack(frames, cameras, image.shape[1], image.shape[2])
+        action[row : row + steps] = adapter.effective(episode.actions)
+        reward[row : row + steps] = episode.rewards
+        cost[row : row + steps] = episode.costs
+        cont[row + steps - 1] = 0.0 if episode.terminated else 1.0
+        start.append(row)
+        length.append(steps)
+        metadata.append(dict(episode.metadata))
+        row += steps + 1
+        if progress is not None:
+            progress(len(start), sum(usable))
+    assert image is not None
+    return Dataset(
+        image[:row],
+        action[:row],
+        reward[:row],
+        cost[:row],
+        cont[:row],
+        np.asarray(start, np.int64),
+        np.asarray(length, np.int64),
+        reader.manifest,
+        adapter,
+        metadata,
+    )

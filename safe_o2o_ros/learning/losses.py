@@ -1,0 +1,69 @@
+"""The mathematics of learning, each a pure function with a hand-computed test."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def expectile(error: Tensor, tau: float) -> Tensor:
+    """Asymmetric squared error |tau - 1[error < 0]| error^2 with error = target - prediction (IQL, 2110.06169).
+
+    tau > 0.5 regresses to the upper side of the targets, tau < 0.5 to the lower.
+    """
+    weight = torch.where(error < 0.0, 1.0 - tau, tau)
+    return weight * error**2
+
+
+def reachability_target(cost: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """max(1[c > 0], gamma * cont * phi_V(s')): a violation now, or discounted later.
+
+    The label is the observed cost. cont = 0 only where the episode terminated; a time limit keeps 1.
+    """
+    return torch.maximum((cost > 0.0).to(next_value.dtype), gamma * cont * next_value)
+
+
+def td_target(reward: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """r + gamma * cont * V(s')."""
+    return reward + gamma * cont * next_value
+
+
+def lambda_returns(
+    reward: Tensor, cont: Tensor, next_values: Tensor, gamma: float, lam: float
+) -> Tensor:
+    """TD(lambda) returns R_t = r_t + gamma c_t ((1 - lam) V_{t+1} + lam R_{t+1}), all (..., T).
+
+    next_values[t] is V(s_{t+1}); the last return bootstraps fully: R_{T-1} = r + gamma c V_T.
+    """
+    result = torch.empty_like(reward)
+    following = next_values[..., -1]
+    for t in range(reward.shape[-1] - 1, -1, -1):
+        mixed = (1.0 - lam) * next_values[..., t] + lam * following
+        following = reward[..., t] + gamma * cont[..., t] * mixed
+        result[..., t] = following
+    return result
+
+
+def awr_weights(
+    advantage_r: Tensor,
+    risk_q: Tensor,
+    risk_v: Tensor,
+    advantage_c: Tensor,
+    *,
+    threshold: float,
+    beta_r: float,
+    beta_h: float,
+    beta_c: float,
+    clip: float,
+) -> Tensor:
+    """Weights (B,) of advantage-weighted regression (method.md, "Actor").
+
+    Feasible states (risk_v <= threshold): 1[risk_q <= threshold] exp(clip(A_r / beta_r)), so that an
+    action that leaves the feasible set has weight 0 whatever it earns.
+    Infeasible: exp(clip((risk_v - risk_q) / beta_h)) plus, where the risk is flat (1 for every action
+    inside a violation), the cost advantage A_c / beta_c ranks the escapes.
+    """
+    safe = (risk_q <= threshold).to(advantage_r.dtype)
+    feasible = safe * torch.exp(torch.clamp(advantage_r / beta_r, -clip, clip))
+    escape = torch.exp(torch.clamp((risk_v - risk_q) / beta_h + advantage_c / beta_c, -clip, clip))
+    return torch.where(risk_v <= threshold, feasible, escape)

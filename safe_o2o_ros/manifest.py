@@ -1,0 +1,180 @@
+"""The bundle's manifest: everything a node must know about the networks, as typed JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safe_o2o_ros.errors import BundleMissingError, BundleSchemaError, BundleVersionError
+from safe_o2o_ros.robot import RobotAdapter
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The image the encoder takes: cameras stacked on channels, in this order."""
+
+    cameras: tuple[str, ...]
+    height: int
+    width: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of the stacked image: 3 (RGB) per camera."""
+        return 3 * len(self.cameras)
+
+
+@dataclass(frozen=True)
+class LatentSpec:
+    """Sizes of what the encoder emits and carries."""
+
+    size: int
+    """Length of the published feature vector."""
+    state_size: int
+    """Length of the recurrent state the encoder carries from step to step."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Calibrated thresholds and where they come from."""
+
+    risk: float
+    """A command is certified when its risk (0 safe .. 1 violation) is at most this."""
+    surprise_caution: float
+    """Surprise (nats) above which the scene is unusual."""
+    surprise_stop: float
+    """Surprise (nats) above which the scene is out of distribution."""
+    provenance: dict[str, Any]
+    """Which episodes, event, horizon and counts the thresholds were computed from."""
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Constants of safe policy expansion (method.md)."""
+
+    proposals: int
+    """Number of policies in policy.onnx: 1 (offline) or 2 (offline, online)."""
+    temperature: float
+    """Softmax temperature over scores; 0 = the better score wins, ties to the offline policy."""
+    hold_ticks: int
+    """Least number of ticks between changes of the chosen policy."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of manifest.json."""
+
+    schema_version: int
+    version: str
+    parent: str | None
+    task: str
+    image: ImageSpec
+    adapter: RobotAdapter
+    action_repeat: int
+    """Control steps of the task per control period."""
+    period_s: float
+    """Control period, seconds."""
+    latent: LatentSpec
+    thresholds: Thresholds
+    expansion: Expansion
+    normalisation: dict[str, float]
+    """Constants of the data set, e.g. {"return_std": ...}."""
+    seeds: dict[str, list[list[int]]]
+    """Reserved seed ranges [first, last] used for "training", "selection", "calibration"."""
+    files: dict[str, str]
+    """File name -> sha256 hex digest."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    signature: str | None = None
+    """Ed25519 signature of the manifest without this field, hex; None = unsigned."""
+
+    def to_json(self) -> str:
+        """The manifest as indented JSON."""
+        data = dataclasses.asdict(self)
+        data["adapter"] = self.adapter.to_json()
+        return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+    def uses_seed(self, seed: int) -> str | None:
+        """The purpose ("training", ...) `seed` was used for, or None if it is unseen."""
+        for purpose, ranges in self.seeds.items():
+            if any(first <= seed <= last for first, last in ranges):
+                return purpose
+        return None
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read and check `directory`/manifest.json. Raises BundleMissingError, BundleSchemaError, BundleVersionError."""
+    path = directory / MANIFEST_NAME
+    if not path.is_file():
+        raise BundleMissingError(
+            f"no model bundle at '{directory}': {MANIFEST_NAME} is missing; give a directory made by `safe-o2o pretrain`"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BundleSchemaError(
+            f"{path} cannot be read as JSON ({error}): restore it or export the bundle again"
+        ) from error
+    if not isinstance(data, dict) or "schema_version" not in data:
+        raise BundleSchemaError(f"{path} has no schema_version: it is not a bundle manifest")
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise BundleVersionError(
+            f"{path} has schema version {data['schema_version']}, this software reads {SCHEMA_VERSION}: "
+            "use the matching release or export the bundle again"
+        )
+    return typing.cast(Manifest, _build(Manifest, data, str(path)))
+
+
+def _build(cls: Any, data: Any, where: str) -> Any:
+    """A dataclass from JSON; unknown, missing and mistyped fields are named."""
+    if not isinstance(data, dict):
+        raise BundleSchemaError(f"{where} must be an object")
+    if cls is RobotAdapter:
+        data = {k: [math.inf if x is None else x for x in v] if isinstance(v, list) else v for k, v in data.items()}
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(data) - set(hints))
+    if unknown:
+        raise BundleSchemaError(f"{where} has an unknown field '{unknown[0]}'")
+    values = {}
+    for f in dataclasses.fields(cls):
+        if f.name in data:
+            values[f.name] = _convert(hints[f.name], data[f.name], f"{where}: {f.name}")
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise BundleSchemaError(f"{where} lacks the field '{f.name}'")
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        inner = [a for a in typing.get_args(hint) if a is not type(None)]
+        return None if value is None else _convert(inner[0], value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise BundleSchemaError(f"{where} must be a list")
+        return tuple(_convert(typing.get_args(hint)[0], v, where) for v in value)
+    if origin is list:
+        if not isinstance(value, list):
+            raise BundleSchemaError(f"{where} must be a list")
+        return [_convert(typing.get_args(hint)[0], v, where) for v in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise BundleSchemaError(f"{where} must be an object")
+        item = typing.get_args(hint)[1]
+        return {k: _convert(item, v, where) for k, v in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise BundleSchemaError(f"{where} must be of type {hint.__name__}, not {type(value).__name__}")
+    return value

@@ -1,0 +1,1 @@
+"""Camera images in, latent out."""

@@ -1,0 +1,67 @@
+"""Safe policy expansion: {frozen offline actor, online actor} propose, the critics' scores choose.
+
+Scores are (Q_r - kappa * Q_c) / sigma of the policy-evaluation critics (method.md), computed inside
+policy.onnx. No safety logic here: that is the filter's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from safe_o2o_ros.bundle import POLICY, Bundle
+from safe_o2o_ros.errors import NonFiniteError
+from safe_o2o_ros.types import Latent, Proposal
+
+SOURCES = ("offline", "online")
+
+
+@dataclass(frozen=True)
+class PolicyState:
+    """Which policy drives, and since when."""
+
+    chosen: int
+    """Index into SOURCES."""
+    held: int
+    """Ticks since the last change."""
+    tick: int
+    """Ticks since the start; with the seed it fixes the random draw."""
+
+
+class ExpansionPolicy:
+    """Deterministic given bundle, latents, seed and tick."""
+
+    def __init__(self, bundle: Bundle, seed: int = 0) -> None:
+        """`bundle` must have been loaded with its policy."""
+        self._network = bundle.networks[POLICY]
+        self._adapter = bundle.manifest.adapter
+        self._expansion = bundle.manifest.expansion
+        self._seed = seed
+        self.version = bundle.version
+
+    def initial(self) -> PolicyState:
+        """The offline policy drives first and may be replaced at once."""
+        return PolicyState(chosen=0, held=self._expansion.hold_ticks, tick=0)
+
+    def step(self, state: PolicyState, latent: Latent) -> tuple[PolicyState, Proposal]:
+        """The nominal command for `latent`. Raises NonFiniteError."""
+        result = self._network.run({"latent": latent.feature[None]})
+        actions, scores = result["actions"][0], result["scores"][0]
+        if not (np.isfinite(actions).all() and np.isfinite(scores).all()):
+            raise NonFiniteError("the policy's output is not finite: change the bundle")
+        chosen, held = state.chosen, state.held + 1
+        if len(actions) > 1 and state.held >= self._expansion.hold_ticks:
+            best = self._choose(scores, state.tick)
+            if best != chosen:
+                chosen, held = best, 0
+        raw = self._adapter.raw(actions[chosen])
+        return PolicyState(chosen, held, state.tick + 1), Proposal(latent.stamp_ns, raw, SOURCES[chosen])
+
+    def _choose(self, scores: np.ndarray, tick: int) -> int:
+        temperature = self._expansion.temperature
+        if temperature <= 0.0:
+            return int(np.argmax(scores))  # the first maximum: ties go to the offline policy
+        weights = np.exp((scores - scores.max()).astype(np.float64) / temperature)
+        draw = np.random.default_rng((self._seed, tick)).random()
+        return int(np.searchsorted(np.cumsum(weights / weights.sum()), draw))

@@ -1,0 +1,121 @@
+"""Robot adapters: what an action of the networks means for a base, and back.
+
+Three spaces, converted here and nowhere else:
+
+* *raw action*: what the simulated task and the recorded data use, in [-1, 1].
+* *effective action*: raw divided by the value at which the actuator saturates, clipped to
+  [-1, 1]. Networks read and write effective actions, and distances between commands are
+  measured there, since 0.06 and 1.0 are the same action on an actuator that saturates at 0.05.
+* *twist*: the two fields of a geometry_msgs/Twist in base_link (REP-103), m/s and rad/s.
+
+For force- and torque-driven benchmark robots the twist only carries the raw action (full scale =
+top speed); for a velocity base it is a velocity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RobotAdapter:
+    """Scaling, limits and brake of one base. Stored in a bundle's manifest.
+
+    All tuples have one entry per action channel.
+    """
+
+    name: str
+    action_names: tuple[str, ...]
+    """Twist field each channel is carried in, e.g. ("linear.x", "angular.z")."""
+    action_units: tuple[str, ...]
+    """Unit of that Twist field, e.g. ("m/s", "rad/s")."""
+    scale: tuple[float, ...]
+    """Twist value carried when the raw action is 1, in `action_units`."""
+    saturation: tuple[float, ...]
+    """Raw action at which the actuator saturates, in (0, 1]."""
+    brake: str
+    """"velocity": command zero. "reverse_thrust": push against the estimated speed, then zero."""
+    top_speed: tuple[float, ...]
+    """Steady speed of each channel at effective action 1: m/s, rad/s."""
+    time_constant_s: tuple[float, ...]
+    """First-order lag from effective action to speed, seconds; 0 = the command is the speed."""
+    max_accel: tuple[float, ...]
+    """Largest growth of the effective action's magnitude, per second; inf = unlimited."""
+    max_decel: tuple[float, ...]
+    """Largest decrease of the effective action's magnitude, per second; inf = unlimited."""
+
+    @property
+    def action_dim(self) -> int:
+        """Number of action channels."""
+        return len(self.action_names)
+
+    def effective(self, raw: FloatArray) -> FloatArray:
+        """Raw actions, shape (..., A), to effective actions in [-1, 1], float32."""
+        sat = np.asarray(self.saturation, np.float32)
+        return np.clip(np.asarray(raw, np.float32) / sat, -1.0, 1.0).astype(np.float32)
+
+    def raw(self, effective: FloatArray) -> FloatArray:
+        """Effective actions, shape (..., A), to the smallest raw actions with that effect, float32."""
+        sat = np.asarray(self.saturation, np.float32)
+        return (np.clip(np.asarray(effective, np.float32), -1.0, 1.0) * sat).astype(np.float32)
+
+    def to_twist(self, raw: FloatArray) -> dict[str, float]:
+        """Raw action, shape (A,), to Twist fields as Python floats, e.g. {"linear.x": 0.075}."""
+        return {
+            name: float(value) * scale
+            for name, value, scale in zip(self.action_names, raw, self.scale, strict=True)
+        }
+
+    def from_twist(self, fields: dict[str, float]) -> FloatArray:
+        """Twist fields to a raw action, shape (A,), float32, clipped to [-1, 1].
+
+        `from_twist(to_twist(a))` is bit-exact for float32 `a` in [-1, 1].
+        """
+        values = [fields[n] / s for n, s in zip(self.action_names, self.scale, strict=True)]
+        return np.clip(np.asarray(values, np.float64), -1.0, 1.0).astype(np.float32)
+
+    def zero(self) -> FloatArray:
+        """The raw action that asks for nothing, shape (A,), float32."""
+        return np.zeros(self.action_dim, np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields as JSON values; infinities become null."""
+        return {
+            k: [None if isinstance(x, float) and not np.isfinite(x) else x for x in v]
+            if isinstance(v, tuple)
+            else v
+            for k, v in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RobotAdapter:
+        """Inverse of `to_json`. Raises TypeError on unknown or missing fields."""
+        return cls(
+            **{
+                k: tuple(float("inf") if x is None else x for x in v) if isinstance(v, list) else v
+                for k, v in data.items()
+            }
+        )
+
+
+_UNLIMITED = (float("inf"), float("inf"))
+
+POINT = RobotAdapter(
+    name="point",
+    action_names=("linear.x", "angular.z"),
+    action_units=("m/s", "rad/s"),
+    scale=(1.5, 3.0),
+    saturation=(0.05, 1.0),
+    brake="reverse_thrust",
+    top_speed=(1.5, 3.0),
+    time_constant_s=(0.52, 0.1),
+    max_accel=_UNLIMITED,
+    max_decel=_UNLIMITED,
+)
+"""Safety-Gymnasium's Point: force along x (saturates at 0.05), turn servo about z."""

@@ -1,0 +1,53 @@
+"""The actor: a mixture of Gaussians over effective actions.
+
+A mixture, because left and right of an obstacle are both good and their mean is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.layers import MLP
+
+
+class Actor(nn.Module):
+    """feature (B, F) -> mixture with tanh-bounded means in [-1, 1]^A."""
+
+    def __init__(self, config: ModelConfig, inputs: int | None = None) -> None:
+        super().__init__()
+        self.components, self.action_dim = config.components, config.action_dim
+        outputs = config.components * (1 + 2 * config.action_dim)
+        self.net = MLP(inputs or config.feature, outputs, config.units, layers=2)
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-weights (B, K), means (B, K, A), standard deviations (B, K, A) in effective units."""
+        k, a = self.components, self.action_dim
+        weight, mean, spread = self.net(feature).float().split([k, k * a, k * a], -1)
+        mean = torch.tanh(mean).unflatten(-1, (k, a))
+        std = 0.05 + 0.5 * torch.sigmoid(spread).unflatten(-1, (k, a))
+        return torch.log_softmax(weight, -1), mean, std
+
+    def log_prob(self, feature: Tensor, action: Tensor) -> Tensor:
+        """Log-density (B,) of effective actions (B, A)."""
+        log_weight, mean, std = self(feature)
+        z = (action.unsqueeze(-2) - mean) / std
+        log_normal = (-0.5 * z**2 - torch.log(std) - 0.5 * math.log(2.0 * math.pi)).sum(-1)
+        return torch.logsumexp(log_weight + log_normal, -1)
+
+    def mode(self, feature: Tensor) -> Tensor:
+        """Mean of the component with the highest density at its own mean, (B, A): the deployed action."""
+        log_weight, mean, std = self(feature)
+        best = (log_weight - torch.log(std).sum(-1)).argmax(-1)
+        return mean.gather(-2, best[:, None, None].expand(-1, 1, self.action_dim)).squeeze(-2)
+
+    def sample(self, feature: Tensor) -> Tensor:
+        """A draw (B, A), clipped to the box."""
+        log_weight, mean, std = self(feature)
+        noise = -torch.log(-torch.log(torch.rand_like(log_weight).clamp_(1e-9, 1.0 - 1e-7)))
+        best = (log_weight + noise).argmax(-1)[:, None, None].expand(-1, 1, self.action_dim)
+        mean, std = mean.gather(-2, best).squeeze(-2), std.gather(-2, best).squeeze(-2)
+        return (mean + std * torch.randn_like(mean)).clamp(-1.0, 1.0)

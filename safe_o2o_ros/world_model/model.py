@@ -1,0 +1,123 @@
+"""The world model: encode, predict, reconstruct; its verbs over private networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.heads import BernoulliHead, TwoHotHead
+from safe_o2o_ros.world_model.rssm import RSSM, RSSMState, kl
+from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder
+
+
+@dataclass(frozen=True)
+class LossScales:
+    """Weights of the world model's loss terms."""
+
+    dynamics: float = 0.5
+    representation: float = 0.1
+    free_nats: float = 1.0
+    behaviour: float = 1.0
+    """Weight of predicting the demonstrator's action from the latent: keeps what control needs."""
+    cost_positive: float = 1.0
+    """Loss weight of samples with cost > 0; undone at decoding."""
+    decode_fraction: float = 1.0
+    """Share of the steps whose image is reconstructed each update; the decoder is half the compute."""
+
+
+class WorldModel(nn.Module):
+    """RSSM with image, reward, cost, continue and behaviour heads."""
+
+    def __init__(self, config: ModelConfig, scales: LossScales) -> None:
+        super().__init__()
+        self.config, self.scales = config, scales
+        self.encoder = ImageEncoder(config)
+        self.rssm = RSSM(config, self.encoder.size)
+        self.decoder = ImageDecoder(config, config.feature)
+        transition = config.feature + config.action_dim
+        self.reward = TwoHotHead(transition, config.units)
+        self.cost = TwoHotHead(transition, config.units, positive_weight=scales.cost_positive)
+        self.cont = BernoulliHead(transition, config.units)
+        self.behaviour = Actor(config)
+
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch of sequences and its terms (means).
+
+        batch: image (B, T, H, W, C) uint8; previous_action, action (B, T, A) effective; reward, cost,
+        cont (B, T) of the transition that `action` makes; is_first (B, T).
+        """
+        image = batch["image"]
+        b, t = image.shape[:2]
+        embedding = self.encoder(image.flatten(0, 1)).unflatten(0, (b, t)).float()
+        deter, stoch, post, prior = self.rssm.observe(embedding, batch["previous_action"], batch["is_first"])
+        feature = torch.cat([deter, stoch], -1)
+        free = self.scales.free_nats
+        dynamics = kl(post.detach(), prior).clamp(min=free).mean()
+        representation = kl(post, prior.detach()).clamp(min=free).mean()
+        transition = torch.cat([feature, batch["action"]], -1)
+        terms = {
+            "image": self._image_loss(feature, image),
+            "dynamics": dynamics,
+            "representation": representation,
+            "reward": self.reward.loss(transition, batch["reward"]).mean(),
+            "cost": self.cost.loss(transition, batch["cost"]).mean(),
+            "continue": self.cont.loss(transition, batch["cont"]).mean(),
+            "behaviour": -self.behaviour.log_prob(
+                feature.flatten(0, 1), batch["action"].flatten(0, 1)
+            ).mean(),
+        }
+        s = self.scales
+        total = (
+            terms["image"]
+            + s.dynamics * dynamics
+            + s.representation * representation
+            + terms["reward"]
+            + terms["cost"]
+            + terms["continue"]
+            + s.behaviour * terms["behaviour"]
+        )
+        with torch.no_grad():
+            terms["kl"] = kl(post, prior).mean()
+        return total, terms
+
+    def _image_loss(self, feature: Tensor, image: Tensor) -> Tensor:
+        """Squared error summed over pixels, mean over (a random share of) the steps."""
+        flat, target = feature.flatten(0, 1), image.flatten(0, 1)
+        if self.scales.decode_fraction < 1.0:
+            count = max(1, int(len(flat) * self.scales.decode_fraction))
+            chosen = torch.randperm(len(flat), device=flat.device)[:count]
+            flat, target = flat[chosen], target[chosen]
+        error = self.decoder(flat).float() - (target.to(torch.float32) / 255.0 - 0.5)
+        return (error**2).sum((1, 2, 3)).mean()
+
+    def step(
+        self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The deployed recurrence: deterministic, no sampling. This is what is exported.
+
+        image (B, H, W, C) uint8, action (B, A) effective, state (B, S), is_first (B, 1).
+        Returns feature (B, N) = [h, posterior probabilities], next state (B, S) = [h, one-hot mode],
+        surprise (B, 1) = KL(posterior || prior) nats, 0 at a first step.
+        """
+        return self.step_embedded(self.encoder(image).float(), action, state, is_first)
+
+    def step_embedded(
+        self, embedding: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`step` from an image embedding (B, E)."""
+        keep = 1.0 - is_first
+        deter, stoch = (state * keep).split([self.config.deter, self.config.stoch], -1)
+        deter = self.rssm.recur(RSSMState(deter, stoch), action * keep)
+        post, prior = self.rssm.posterior(deter, embedding), self.rssm.prior(deter)
+        feature = torch.cat([deter, post.exp().flatten(-2)], -1)
+        surprise = kl(post, prior).unsqueeze(-1) * keep
+        return feature, torch.cat([deter, self.rssm.mode(post)], -1), surprise
+
+    def decode(self, feature: Tensor) -> Tensor:
+        """Image (B, H, W, C) uint8 a feature stands for."""
+        image = self.decoder(feature).float()
+        return ((image + 0.5) * 255.0).clamp(0, 255).round().to(torch.uint8)

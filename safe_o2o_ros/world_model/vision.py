@@ -1,0 +1,52 @@
+"""Convolutional encoder and decoder for stacked camera images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.config import ModelConfig
+
+
+class ImageEncoder(nn.Module):
+    """uint8 (B, H, W, C) -> embedding (B, E)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = config.channels
+        for i in range(4):
+            outputs = config.depth * 2**i
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.SiLU()]
+            inputs = outputs
+        self.net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.size = inputs * (config.image_size // 16) ** 2
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Embedding (B, E) float."""
+        # NHWC permuted is channels_last already: no copy.
+        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0 - 0.5
+        return self.net(x).flatten(1)
+
+
+class ImageDecoder(nn.Module):
+    """feature (B, F) -> image (B, H, W, C) float, on the scale [-0.5, 0.5]."""
+
+    def __init__(self, config: ModelConfig, inputs: int) -> None:
+        super().__init__()
+        self.side = config.image_size // 16
+        self.depth = config.depth * 8
+        self.project = nn.Linear(inputs, self.depth * self.side**2)
+        layers: list[nn.Module] = []
+        width = self.depth
+        for outputs in (config.depth * 4, config.depth * 2, config.depth):
+            layers += [nn.SiLU(), nn.ConvTranspose2d(width, outputs, 4, stride=2, padding=1)]
+            width = outputs
+        layers += [nn.SiLU(), nn.ConvTranspose2d(width, config.channels, 4, stride=2, padding=1)]
+        self.net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Reconstruction (B, H, W, C)."""
+        x = self.project(feature).view(-1, self.depth, self.side, self.side)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return self.net(x).permute(0, 2, 3, 1)
