@@ -1,0 +1,23 @@
+"""What every test gets: one ROS domain per test process, checked message fields, one thread per library."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# Set here, before any test module imports the libraries that read them; child processes inherit them.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that no other test process on this machine has, set for the whole session."""
+    domain_coordinator = pytest.importorskip(
+        "domain_coordinator", reason="install ros-domain-coordinator: without it test graphs hear each other"
+    )
+    with domain_coordinator.domain_id() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        yield domain
