@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from safe_o2o_ros.robot import RobotAdapter
-from safe_o2o_ros.safety.limits import Limits, SpeedEstimate, brake_action
+from safe_o2o_ros.safety.limits import STANDING, Limits, SpeedEstimate, brake_action
 from safe_o2o_ros.safety.risk import RiskModel
 from safe_o2o_ros.types import Decision, FloatArray, Latent, Mode, Proposal, Reason
 
@@ -40,10 +40,12 @@ class FilterInputs:
     proposal: Proposal | None
     late_input: str = ""
     """Name of the stale or missing input, "" if all are fresh."""
+    closing: bool = False
+    """The process is about to end: brake."""
 
 
 class SafetyFilter:
-    """`decide(inputs) -> Decision`; keeps the last executed action and the speed estimate, nothing else."""
+    """`decide(inputs) -> Decision`; keeps the last answer and the speed estimate, nothing else."""
 
     def __init__(
         self,
@@ -65,6 +67,12 @@ class SafetyFilter:
         self._last_stamp_ns = 0
 
     @property
+    def standing(self) -> bool:
+        """The last answer asks for nothing and the estimated speed is next to zero."""
+        slow = np.abs(self._estimate.speed) <= STANDING * np.asarray(self._adapter.top_speed)
+        return bool(slow.all()) and not self._last.any()
+
+    @property
     def last_action(self) -> FloatArray:
         """Raw action (A,) of the last decision."""
         return self._last
@@ -74,16 +82,25 @@ class SafetyFilter:
         self._estimate.reset()
         self._last = self._adapter.zero()
 
-    def decide(self, inputs: FilterInputs) -> Decision:
-        """Answer one period. Never raises on bad values: bad values brake."""
+    def decide(self, inputs: FilterInputs, elapsed_s: float | None = None, commit: bool = True) -> Decision:
+        """Answer one period. Never raises on bad values: bad values brake.
+
+        `elapsed_s`: seconds the previous answer was in force, the control period if None.
+        `commit`: False answers without remembering it, for a deadline that passes while a simulated
+        robot's time stands still.
+        """
+        if commit:
+            self._estimate.advance(self._last, self._config.brake_dt_s if elapsed_s is None else elapsed_s)
         decision = self._table(inputs)
-        self._estimate.advance(decision.action, self._config.brake_dt_s)
-        self._last = decision.action
-        self._last_stamp_ns = decision.stamp_ns
+        if commit:
+            self._last = decision.action
+            self._last_stamp_ns = decision.stamp_ns
         return decision
 
     def _table(self, inputs: FilterInputs) -> Decision:
         latent, proposal = inputs.latent, inputs.proposal
+        if inputs.closing:
+            return self._brake(Reason.SHUTDOWN, "")
         if not inputs.enabled:
             return self._brake(Reason.DISABLED, "")
         if inputs.late_input:
@@ -138,7 +155,9 @@ class SafetyFilter:
     def _candidates(self, nominal: FloatArray) -> FloatArray:
         """(K, A) effective: the nominal first, then the brake, then a grid over the reachable box."""
         low, high = self._limits.box(self._last, self._config.brake_dt_s)
-        axes = [np.linspace(a, b, self._config.grid, dtype=np.float32) for a, b in zip(low, high, strict=True)]
+        axes = [
+            np.linspace(a, b, self._config.grid, dtype=np.float32) for a, b in zip(low, high, strict=True)
+        ]
         grid = np.asarray(list(itertools.product(*axes)), np.float32)
         brake = np.clip(self._adapter.effective(self._brake_raw()), low, high)
         return np.concatenate([self._adapter.effective(nominal)[None], brake[None], grid]).astype(np.float32)
@@ -149,9 +168,7 @@ class SafetyFilter:
 
     def _brake(self, reason: Reason, late_input: str, stamp_ns: int | None = None) -> Decision:
         stamp = self._last_stamp_ns if stamp_ns is None else stamp_ns
-        return Decision(
-            stamp, self._brake_raw(), True, reason, late_input, _NAN, _NAN, 0, self._version
-        )
+        return Decision(stamp, self._brake_raw(), True, reason, late_input, _NAN, _NAN, 0, self._version)
 
     def _answer(self, stamp_ns: int, action: FloatArray, reason: Reason) -> Decision:
         return Decision(stamp_ns, action, False, reason, "", _NAN, _NAN, 0, self._version)

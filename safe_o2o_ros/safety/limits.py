@@ -7,6 +7,9 @@ import numpy as np
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.types import FloatArray
 
+STANDING = 0.01
+"""Share of the top speed below which the robot counts as standing, so that a brake ends in a plain zero."""
+
 
 class SpeedEstimate:
     """First-order estimate of the speed from executed commands, used where odometry is absent.
@@ -68,7 +71,7 @@ def brake_action(adapter: RobotAdapter, speed: np.ndarray, dt_s: float) -> Float
     drives the robot the other way.
     """
     raw = adapter.zero()
-    if adapter.brake != "reverse_thrust":
+    if adapter.brake != "reverse_thrust" or abs(float(speed[0])) <= STANDING * adapter.top_speed[0]:
         return raw
     top, tau = float(adapter.top_speed[0]), float(adapter.time_constant_s[0])
     decay = float(np.exp(-dt_s / tau))
