@@ -1,0 +1,37 @@
+"""The contract every demonstrator keeps."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from safe_o2o_ros.sim.state import PrivilegedState
+
+
+class Source(IntEnum):
+    """Where an action came from; stored per step as `extras["policy"]`, uint8."""
+
+    PLANNER = 0
+    NOISE = 1
+    RANDOM = 2
+
+
+class Demonstrator(Protocol):
+    """Drives one episode at a time; equal seeds and states give equal actions."""
+
+    @property
+    def source(self) -> Source:
+        """Where the action of the last `act` came from."""
+        ...
+
+    def reset(self, seed: int) -> None:
+        """Forget the last episode and seed all randomness."""
+        ...
+
+    def act(self, state: PrivilegedState) -> NDArray[np.float32]:
+        """The raw action for the coming period, shape (2,), float32, in [-1, 1]."""
+        ...

@@ -1,0 +1,146 @@
+"""A sampling planner for the Point robot: safe, bold and careless driving by one hazard weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.sim.demonstrators.base import Source
+from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
+
+if TYPE_CHECKING:
+    from safe_o2o_ros.sim.state import PrivilegedState
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """What a plan is worth, in seconds of time to the goal."""
+
+    hazard_weight: float = 100.0
+    """Seconds that a second inside a hazard is worth; 0 = blind to hazards."""
+    margin_weight: float = 3.0
+    """Seconds that a second at a hazard's edge is worth; falls to 0 at the margin."""
+    margin_m: float = 0.08
+    """Distance to a hazard's edge that counts as close, metres."""
+    inflate_m: float = 0.03
+    """How much larger than real a hazard is taken, metres; covers the model's error."""
+    horizon: int = 14
+    """Length of a plan, periods."""
+    candidates: int = 96
+    """Perturbed plans a round."""
+    rounds: tuple[float, ...] = (0.8, 0.35, 0.12)
+    """Standard deviation of the perturbation in each round, effective units."""
+    smoothness: float = 0.004
+    """Seconds for each unit of squared change between actions."""
+
+
+class PlanningDemonstrator:
+    """Each period: the best of perturbed, shifted and canned plans on the analytic model."""
+
+    source = Source.PLANNER
+
+    def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
+        self._adapter = adapter
+        self._config = config or PlannerConfig()
+        self._model = PointModel(period_s, self._config.horizon)
+        self._canned = _canned_plans(self._config.horizon)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """Forget the plan; draw the pool of perturbations."""
+        self._rng = np.random.default_rng(seed)
+        self._pool = _smooth_noise(self._rng, 2048, self._config.horizon)
+        self._plan = np.zeros((self._config.horizon, 2), np.float32)
+        self._previous = np.zeros(2, np.float32)
+
+    def act(self, state: PrivilegedState) -> FloatArray:
+        """The first action of the best plan, raw, shape (2,), float32."""
+        plan = np.concatenate([self._plan[1:], self._plan[-1:]])
+        for number, spread in enumerate(self._config.rounds):
+            start = int(self._rng.integers(len(self._pool) - self._config.candidates))
+            tried = plan + spread * self._pool[start : start + self._config.candidates]
+            np.clip(tried, -1.0, 1.0, out=tried)
+            parts = (plan[None], tried, self._canned) if number == 0 else (plan[None], tried)
+            plans = np.concatenate(parts)
+            plan = plans[int(np.argmin(self.price(plans, state)))]
+        self._plan = plan
+        self._previous = plan[0]
+        return self._adapter.raw(plan[0])
+
+    def price(self, plans: FloatArray, state: PrivilegedState) -> FloatArray:
+        """Seconds each plan is worth, shape (K,), float32; less is better. Plans are (K, horizon, 2)."""
+        velocity = (float(state.velocity[0]), float(state.velocity[1]))
+        paths = self._model.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
+        total = self._time(paths, state)
+        steps = np.diff(plans, axis=1)
+        first = plans[:, 0] - self._previous
+        total += self._config.smoothness * (
+            np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
+        )
+        if self._config.hazard_weight > 0.0 and len(state.hazards):
+            total += self._hazards(paths, state)
+        return total
+
+    def _time(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
+        """Seconds until the goal is reached, (K,); beyond the horizon estimated.
+
+        At full thrust towards it, the remaining time is (|goal - (p + tau v)| - r) / top + tau, plus the
+        time to turn the thrust axis (either end) into that direction.
+        """
+        gx, gy = (np.float32(v) for v in state.goal - state.position)
+        radius = np.float32(state.goal_radius) - np.float32(0.01)
+        outside = np.square(paths.x - gx) + np.square(paths.y - gy) > radius * radius
+        outside = np.logical_and.accumulate(outside, axis=1)
+        spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._model.node_s)
+        tau = np.float32(TIME_CONSTANT_S)
+        dx = gx - paths.x[:, -1] - tau * paths.vx_end
+        dy = gy - paths.y[:, -1] - tau * paths.vy_end
+        distance = np.hypot(dx, dy)
+        heading = np.arctan2(dy, dx) - paths.yaw_end
+        turn = np.arcsin(np.minimum(np.abs(np.sin(heading)), 1.0)) / np.float32(3.0)
+        left = np.maximum(distance - radius, 0.0) / np.float32(TOP_SPEED_M_S) + tau + turn
+        return np.asarray(spent + outside[:, -1] * left, np.float32)
+
+    def _hazards(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
+        """Seconds that being in or near hazards is worth, (K,)."""
+        cfg = self._config
+        centres = (state.hazards - state.position).astype(np.float32)
+        near = np.square(paths.x - centres[0, 0]) + np.square(paths.y - centres[0, 1])
+        for cx, cy in centres[1:]:
+            np.minimum(near, np.square(paths.x - cx) + np.square(paths.y - cy), out=near)
+        gap = np.sqrt(near) - np.float32(state.hazard_radius + cfg.inflate_m)
+        inside = (gap < 0.0).sum(axis=1, dtype=np.float32)
+        # The depth term gives a way out when every plan starts inside.
+        depth = np.maximum(-gap, 0.0).sum(axis=1)
+        close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
+        dt = np.float32(self._model.node_s)
+        return np.asarray(
+            dt * (cfg.hazard_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
+        )
+
+
+def _smooth_noise(rng: np.random.Generator, count: int, horizon: int) -> FloatArray:
+    """Perturbations with unit variance and correlation over about three periods, (count, horizon, 2)."""
+    white = rng.standard_normal((count, horizon + 4, 2)).astype(np.float32)
+    summed = np.cumsum(white, axis=1)
+    return np.asarray((summed[:, 4:] - summed[:, :-4]) / 2.0, np.float32)
+
+
+def _canned_plans(horizon: int) -> FloatArray:
+    """Two-piece constant plans that find a way the perturbations miss, (K, horizon, 2)."""
+    plans = []
+    for switch in (3, 7):
+        for drive in (-1.0, 0.0, 1.0):
+            for turn in (-1.0, -0.4, 0.0, 0.4, 1.0):
+                for then in ((1.0, 0.0), (-1.0, 0.0), (1.0, -0.5), (1.0, 0.5)):
+                    plan = np.empty((horizon, 2), np.float32)
+                    plan[:switch] = (drive, turn)
+                    plan[switch:] = then
+                    plans.append(plan)
+    return np.stack(plans)
