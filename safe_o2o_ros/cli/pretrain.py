@@ -1,0 +1,109 @@
+"""`safe-o2o pretrain`: segment store -> bundle."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from safe_o2o_ros.errors import MissingExtraError, UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand."""
+    parser.add_argument("--data", type=Path, required=True, help="segment store made by `safe-o2o collect`")
+    parser.add_argument("--out", type=Path, required=True, help="directory of the bundle to write")
+    parser.add_argument("--config", default="small", help="debug, small (two CPU cores) or paper (a GPU)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. world_model.steps=2000"
+    )
+    parser.add_argument(
+        "--run-dir", type=Path, default=None, help="checkpoints, log and resolved config (default: OUT-run)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--budget-minutes",
+        type=float,
+        default=float("inf"),
+        help="stop the world-model phase after this many processor minutes",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train (resuming where the run directory has checkpoints), export, verify, write."""
+    try:
+        import torch
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError("training needs torch: run `pip install safe_o2o_ros[train]`") from error
+    from rich.console import Console
+
+    from safe_o2o_ros.learning.calibrate import thresholds_from_run
+    from safe_o2o_ros.learning.config import resolve
+    from safe_o2o_ros.learning.dataset import load_dataset
+    from safe_o2o_ros.learning.pretrain import package, seed_ranges, train
+    from safe_o2o_ros.learning.pictures import save_reconstructions
+
+    overrides = {}
+    for item in args.set:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise UsageError(f"--set takes KEY=VALUE, got '{item}'")
+        overrides[key] = value
+    config = resolve(args.config, overrides)
+    device = args.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is available: use --device cpu")
+    run_dir = args.run_dir or args.out.with_name(f"{args.out.name}-run")
+    console = Console()
+    with _bars(console) as report:
+        dataset = load_dataset(
+            args.data, config.world_model.length, lambda done, total: report("load", done, total, {})
+        )
+        writer = SummaryWriter(str(run_dir / "tensorboard"))
+
+        def log(phase: str, step: int, scalars: dict[str, float]) -> None:
+            for name, value in scalars.items():
+                writer.add_scalar(f"{phase}/{name}", value, step)
+
+        finished = train(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
+        writer.close()
+    save_reconstructions(finished.model, dataset, run_dir / "reconstructions.png")
+    thresholds = thresholds_from_run(finished)
+    manifest, parity = package(finished, args.out, thresholds, {"training": seed_ranges(dataset)}, {})
+    worst = max(parity.per_step.values())
+    console.print(
+        f"bundle [bold]{manifest.version}[/bold] written to {args.out} "
+        f"(ONNX against torch: {worst:.1e} per step, {parity.rollout:.1e} and {parity.category_flips} category "
+        f"flips over {parity.steps} steps)\nreconstructions: {run_dir / 'reconstructions.png'}"
+    )
+    return 0
+
+
+@contextlib.contextmanager
+def _bars(console: object) -> Iterator[object]:
+    """Progress bars by phase: yields report(phase, done, total, scalars)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    assert isinstance(console, Console)
+    columns = (
+        TextColumn("{task.description:12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[scalars]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, object] = {}
+
+        def report(phase: str, done: int, total: int, scalars: dict[str, float]) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total, scalars="")
+            shown = "  ".join(f"{k} {v:.3g}" for k, v in list(scalars.items())[:6])
+            bars.update(tasks[phase], completed=done, scalars=shown)  # type: ignore[arg-type]
+
+        yield report

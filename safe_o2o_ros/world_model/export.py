@@ -1,0 +1,177 @@
+"""Networks to ONNX, and the proof that ONNX Runtime computes the same."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+from safe_o2o_ros.world_model.model import WorldModel
+
+OPSET = 18
+
+
+class EncoderGraph(nn.Module):
+    """encoder.onnx: see `safe_o2o_ros.bundle.signatures`."""
+
+    def __init__(self, model: WorldModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """latent, next_state, surprise."""
+        return self.model.step(image, action, state, is_first)
+
+
+class PolicyGraph(nn.Module):
+    """policy.onnx: one action and one score per actor."""
+
+    def __init__(
+        self, actors: list[Actor], q_reward: QEnsemble, q_cost: QEnsemble, kappa: float, sigma: float
+    ) -> None:
+        """`sigma`: the data set's return standard deviation, which makes scores comparable over bundles."""
+        super().__init__()
+        self.actors = nn.ModuleList(actors)
+        self.q_reward, self.q_cost = q_reward, q_cost
+        self.kappa, self.sigma = kappa, sigma
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """actions (B, P, A), scores (B, P): (min Q_r - kappa max Q_c) / sigma."""
+        actions = torch.stack([actor.mode(latent) for actor in self.actors], 1)
+        features = latent.unsqueeze(1).expand(-1, len(self.actors), -1)
+        reward = self.q_reward(features, actions).amin(0)
+        cost = self.q_cost(features, actions).amax(0)
+        return actions, (reward - self.kappa * cost) / self.sigma
+
+
+class SafetyGraph(nn.Module):
+    """safety.onnx: ensemble's upper bounds for a batch of commands in one state."""
+
+    def __init__(self, q_reach: QEnsemble, v_reach: VCritic, q_cost: QEnsemble) -> None:
+        super().__init__()
+        self.q_reach, self.v_reach, self.q_cost = q_reach, v_reach, q_cost
+
+    def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """risk (B, K), cost (B, K), state_risk (B, 1)."""
+        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
+        risk = self.q_reach(features, actions).amax(0)
+        cost = self.q_cost(features, actions).amax(0)
+        return risk, cost, self.v_reach(latent).unsqueeze(-1)
+
+
+def to_onnx(
+    graph: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], candidates: bool = False
+) -> bytes:
+    """Serialise; the leading axis of every input is free, and with `candidates` axis 1 of the last input too."""
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    shapes: list[dict[int, object]] = [{0: batch} for _ in example]
+    if candidates:
+        shapes[-1][1] = torch.export.Dim("candidates", min=1, max=4096)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations, not ours to fix
+        program = torch.onnx.export(
+            graph.eval(),
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=tuple(shapes),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    buffer = io.BytesIO()
+    assert program is not None
+    program.save(buffer)
+    return buffer.getvalue()
+
+
+def export_networks(
+    model: WorldModel, policy: PolicyGraph, safety: SafetyGraph
+) -> dict[str, bytes]:
+    """encoder.onnx, policy.onnx, safety.onnx."""
+    c = model.config
+    image = torch.zeros(2, c.image_size, c.image_size, c.channels, dtype=torch.uint8)
+    action, state, first = torch.zeros(2, c.action_dim), torch.zeros(2, c.state), torch.zeros(2, 1)
+    latent, commands = torch.zeros(2, c.feature), torch.zeros(2, 3, c.action_dim)
+    return {
+        "encoder.onnx": to_onnx(
+            EncoderGraph(model),
+            (image, action, state, first),
+            ["image", "action", "state", "is_first"],
+            ["latent", "next_state", "surprise"],
+        ),
+        "policy.onnx": to_onnx(policy, (latent,), ["latent"], ["actions", "scores"]),
+        "safety.onnx": to_onnx(
+            safety, (latent, commands), ["latent", "actions"], ["risk", "cost", "state_risk"], candidates=True
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest differences between torch and ONNX Runtime."""
+
+    per_step: dict[str, float]
+    """Output name -> max |difference| from equal states over the roll-out."""
+    rollout: float
+    """max |difference| of the latent over a roll-out in which each runtime carries its own state."""
+    category_flips: int
+    """Categories whose mode differed during that roll-out."""
+    steps: int
+
+
+@torch.no_grad()
+def check_parity(
+    model: WorldModel,
+    policy: PolicyGraph,
+    safety: SafetyGraph,
+    networks: dict[str, object],
+    images: np.ndarray,
+    actions: np.ndarray,
+) -> Parity:
+    """Compare on a recorded sequence: images (T, H, W, C) uint8, effective actions (T, A) before each image.
+
+    `networks`: name -> object with `run(inputs) -> outputs`, i.e. `safe_o2o_ros.inference.Network`.
+    """
+    worst: dict[str, float] = {}
+
+    def note(names: list[str], torch_values: tuple[Tensor, ...], onnx_values: dict[str, np.ndarray]) -> None:
+        for name, value in zip(names, torch_values, strict=True):
+            error = float(np.abs(value.numpy() - onnx_values[name]).max())
+            worst[name] = max(worst.get(name, 0.0), error)
+
+    c = model.config
+    rng = np.random.default_rng(0)
+    own = np.zeros((1, c.state), np.float32)
+    torch_state = torch.zeros(1, c.state)
+    rollout, flips = 0.0, 0
+    for t in range(len(images)):
+        first = np.full((1, 1), float(t == 0), np.float32)
+        frame, action = images[t : t + 1], actions[t : t + 1].astype(np.float32)
+        feature, following, surprise = model.step(
+            torch.from_numpy(frame), torch.from_numpy(action), torch_state, torch.from_numpy(first)
+        )
+        inputs = {"image": frame, "action": action, "state": torch_state.numpy(), "is_first": first}
+        equal = networks["encoder.onnx"].run(inputs)  # type: ignore[attr-defined]
+        note(["latent", "next_state", "surprise"], (feature, following, surprise), equal)
+        free = networks["encoder.onnx"].run({**inputs, "state": own})  # type: ignore[attr-defined]
+        rollout = max(rollout, float(np.abs(feature.numpy() - free["latent"]).max()))
+        flips += int(np.abs(following.numpy() - free["next_state"])[:, c.deter :].sum() / 2)
+        own, torch_state = free["next_state"], following
+        commands = rng.uniform(-1, 1, (1, 5, c.action_dim)).astype(np.float32)
+        latent = feature.numpy()
+        note(["actions", "scores"], policy(feature), networks["policy.onnx"].run({"latent": latent}))  # type: ignore[attr-defined]
+        note(
+            ["risk", "cost", "state_risk"],
+            safety(feature, torch.from_numpy(commands)),
+            networks["safety.onnx"].run({"latent": latent, "actions": commands}),  # type: ignore[attr-defined]
+        )
+    return Parity(worst, rollout, flips, len(images))
