@@ -6,6 +6,9 @@ from safe_o2o_ros.errors import MissingExtraError
 
 # MuJoCo reads this once, when it is imported.
 os.environ.setdefault("MUJOCO_GL", "egl")
+# Mesa's software renderer in the calling thread: at 64 x 64 its worker threads cost more than they
+# bring, and collection runs one process per core. Changes no pixel.
+os.environ.setdefault("LP_NUM_THREADS", "0")
 
 try:
     import mujoco

@@ -25,7 +25,7 @@ IMAGE_SIZE = 64
 Observation = dict[str, Image]
 
 
-class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     """One task. Observation: camera name -> uint8 RGB image (64, 64, 3). Action: raw, [-1, 1]^A.
 
     `reset(options={"layout": {...}})` sets where things stand; what it leaves out is drawn.
@@ -54,7 +54,7 @@ class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.action_repeat = action_repeat
         self.render_mode = render_mode
         image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-        self.observation_space = gymnasium.spaces.Dict({name: image for name in self.cameras})
+        self.observation_space = gymnasium.spaces.Dict(dict.fromkeys(self.cameras, image))
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.adapter.action_dim,), np.float32)
         self._scene: Scene | None = None
         self._renderer: Renderer | None = None
@@ -85,7 +85,7 @@ class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         assert self._scene is not None
         self._scene.place(layout)
         self._rule = GoalRule(self._scene)
-        self._set_layout(layout)
+        self._layout = layout
         self._goals = self._control_steps = 0
         return self._observe(), self._info(0.0)
 
@@ -140,17 +140,17 @@ class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._top[1].bind(scene.model)
         return self._top[1].image(scene.data, "top")
 
-    def render(self) -> Image | None:  # type: ignore[override]
+    def render(self) -> Image | None:
         """The top view in render mode "rgb_array", else None."""
         return self.render_top() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """Free the graphics contexts."""
+        """Free the graphics contexts; a later reset opens them again."""
         if self._renderer is not None:
             self._renderer.close()
         if self._top is not None:
             self._top[1].close()
-        self._renderer = self._top = None
+        self._scene = self._renderer = self._top = None
 
     def _load_scene(self, layout: Layout) -> None:
         """Compile the model for the layout's numbers of objects; needed only when they change."""
@@ -182,13 +182,9 @@ class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
         self._goals += 1
         if self._goals >= len(self._layout.goals):
-            self._set_layout(self._layout.with_goal(draw_goal(self.task, self._layout, self.np_random)))
+            self._layout = self._layout.with_goal(draw_goal(self.task, self._layout, self.np_random))
         scene.set_goal(self._layout.goals[self._goals])
         self._rule.goal_moved()
-
-    def _set_layout(self, layout: Layout) -> None:
-        self._layout = layout
-        self._layout_json = layout.to_json(self.task)
 
     def _observe(self) -> Observation:
         if self._renderer is None or self._scene is None:
@@ -199,7 +195,7 @@ class TaskEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return {
             "cost": total_cost,
             "goal": list(self._layout.goals[self._goals]),
-            "layout": self._layout_json,
+            "layout": self._layout.to_json(self.task),
             "goals": self._goals,
             "control_steps": self._control_steps,
         }

@@ -6,7 +6,7 @@ object, and optionally its yaws (`hazards_yaw: [...]`). World frame, metres and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,9 @@ def make_layout(task: TaskSpec, given: Mapping[str, Any] | None, rng: np.random.
         agent=(*agent_xy, yaw),
         goals=goals or (goal,),
         objects=drawn,
-        yaws={g.kind.key: _complete_yaws(g.kind, drawn[g.kind.key], yaws[g.kind.key], rng) for g in task.groups},
+        yaws={
+            g.kind.key: _complete_yaws(g.kind, drawn[g.kind.key], yaws[g.kind.key], rng) for g in task.groups
+        },
     )
 
 
@@ -92,13 +94,18 @@ def draw_goal(task: TaskSpec, layout: Layout, rng: np.random.Generator) -> XY:
 
 
 def _check_keys(task: TaskSpec, given: Mapping[str, Any]) -> None:
+    if not isinstance(given, Mapping):
+        raise LayoutError(
+            f"A layout must be a dictionary such as info['layout']; got {type(given).__name__}."
+        )
     known = ["agent", "goals"]
     for group in task.groups:
         known += [group.kind.key, f"{group.kind.key}_yaw"]
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise LayoutError(
-            f"Layout of {task.name} has unknown keys {', '.join(map(repr, unknown))}; use: {', '.join(known)}."
+            f"Layout of {task.name} has unknown keys {', '.join(map(repr, unknown))}; "
+            f"use: {', '.join(known)}."
         )
 
 
@@ -167,7 +174,9 @@ def _draw_missing(
         placed = _draw_once(task, agent_xy, goal, objects, list(fixed), rng)
         if placed is not None:
             return placed
-    raise LayoutError(f"No room to place the objects of {task.name}; move or remove some that the layout gives.")
+    raise LayoutError(
+        f"No room to place the objects of {task.name}; move or remove some that the layout gives."
+    )
 
 
 def _draw_once(
@@ -198,7 +207,7 @@ def _draw_once(
     return agent, goal, drawn
 
 
-def _draw_group(group: ObjectGroup, draw: Any) -> tuple[XY, ...] | None:
+def _draw_group(group: ObjectGroup, draw: Callable[[float], XY | None]) -> tuple[XY, ...] | None:
     points: list[XY] = []
     for _ in range(group.count):
         point = draw(group.keepout)

@@ -36,9 +36,7 @@ class ObjectKind:
         return f"{self.name}{index}"
 
 
-GOAL = ObjectKind(
-    "goals", "goal", "cylinder", (0.3, 0.15), 0.16, (0, 1, 0, 0.25), collides=False, free=False
-)
+GOAL = ObjectKind("goals", "goal", "cylinder", (0.3, 0.15), 0.16, (0, 1, 0, 0.25), collides=False, free=False)
 HAZARD = ObjectKind(
     "hazards", "hazard", "cylinder", (0.2, 0.01), 0.02, (0, 0, 1, 0.25), collides=False, free=False
 )

@@ -39,7 +39,7 @@ class RobotSpec:
     keepout: float
     """Keep-out radius for placement, m."""
     planar: bool
-    """True: moved by (x, y, yaw) joints from the world origin. False: a free body."""
+    """True: moved by (x, y, yaw) joints from where it is placed. False: a free body."""
     cameras: dict[str, CameraPose]
     body_mjcf: str
     """Contents of the body element, without cameras."""
@@ -52,7 +52,7 @@ class RobotSpec:
         return self.timestep_s * self.substeps
 
 
-# The slides come before the hinge, so they move along the world's axes.
+# The slides come before the hinge, so they move along fixed axes: those of the heading at the start.
 _POINT_BODY = """
 <joint name="x" type="slide" axis="1 0 0" damping="0.01"/>
 <joint name="y" type="slide" axis="0 1 0" damping="0.01"/>
@@ -62,7 +62,10 @@ _POINT_BODY = """
 <site name="agent" rgba="0 0 0 0"/>
 """
 
-# kv = 1 with gear 0.3: torque = 0.3 clip(a1 - 0.3 yaw_rate, -0.05, 0.05).
+# kv = 1 with gear 0.3: torque = 0.3 clip(a1 - 0.3 yaw_rate, -0.05, 0.05). At 2 ms the servo
+# overshoots: the rate alternates about its mean (at a1 = 0 between -0.48 and 0.48 rad/s; standing
+# exactly still is an unstable point that round-off leaves). Round-off grows wherever the torque is not
+# saturated; runs are bit-identical on one build, and agree in the mean across MuJoCo versions.
 _POINT_ACTUATORS = """
 <motor name="forward" site="agent" gear="0.3 0 0 0 0 0" ctrllimited="true" ctrlrange="-1 1"
     forcelimited="true" forcerange="-0.05 0.05"/>

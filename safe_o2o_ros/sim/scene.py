@@ -29,7 +29,8 @@ _WORLD = """
     <texture name="sky" type="skybox" builtin="flat" width="8" height="48" rgb1="0.01 0.01 0.02"/>
     <texture name="floor" type="2d" builtin="checker" width="100" height="100"
         rgb1="0.859 0.843 0.765" rgb2="0.949 0.914 0.855"/>
-    <material name="floor" texture="floor" texrepeat="10 10" reflectance="0.1" shininess="0.1" specular="0.1"/>
+    <material name="floor" texture="floor" texrepeat="10 10"
+        reflectance="0.1" shininess="0.1" specular="0.1"/>
   </asset>
   <worldbody>
     <light type="directional" pos="0 0 0.5" dir="0 0 -1" cutoff="100" exponent="1"
@@ -107,7 +108,10 @@ class Scene:
         mujoco.mj_resetData(self.model, self.data)
         x, y, yaw = layout.agent
         if self.task.robot.planar:
-            self.data.qpos[:3] = x, y, yaw
+            # In the model and not in the joints, as the benchmark does: the turn servo leaves rest
+            # by round-off (see robots.py), so even its last bits should come from the same sums.
+            self.model.body_pos[self._agent, :2] = x, y
+            self.model.body_quat[self._agent] = _yaw_quat(yaw)
         else:
             self._set_free(self._agent, (x, y), self.task.robot.z, yaw)
         for group in self.task.groups:
