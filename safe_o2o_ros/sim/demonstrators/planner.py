@@ -24,11 +24,11 @@ class PlannerConfig:
 
     hazard_weight: float = 100.0
     """Seconds that a second inside a hazard is worth; 0 = blind to hazards."""
-    margin_weight: float = 3.0
+    margin_weight: float = 1.0
     """Seconds that a second at a hazard's edge is worth; falls to 0 at the margin."""
-    margin_m: float = 0.08
+    margin_m: float = 0.06
     """Distance to a hazard's edge that counts as close, metres."""
-    inflate_m: float = 0.03
+    inflate_m: float = 0.02
     """How much larger than real a hazard is taken, metres; covers the model's error."""
     horizon: int = 14
     """Length of a plan, periods."""
