@@ -97,9 +97,9 @@ def plan(args: argparse.Namespace) -> list[Job]:
         raise UsageError("--episodes and --workers must be at least 1")
     if first < TRAINING_SEEDS[0] or last > TRAINING_SEEDS[1]:
         raise UsageError(
-            f"seeds {first} to {last} leave the training range {TRAINING_SEEDS[0]}-{TRAINING_SEEDS[1]}; the others are "
-            "kept for selection, calibration and tests, and data from them would spoil those; choose --seed "
-            "and --episodes inside it"
+            f"seeds {first} to {last} leave the training range {TRAINING_SEEDS[0]}-{TRAINING_SEEDS[1]}; "
+            "the others are kept for selection, calibration and tests, and data from them would spoil those; "
+            "choose --seed and --episodes inside it"
         )
     mix = parse_mix(args.mix) if args.mix else DEFAULT_MIX
     return [
@@ -157,7 +157,8 @@ def _collect(jobs: Sequence[Job], workers: int) -> Iterator[Collected]:
                 yield future.result()
     except BrokenProcessPool as error:
         raise StoreError(
-            "a collecting process died (out of memory?); what is stored is safe, run again with fewer --workers"
+            "a collecting process died (out of memory?); what is stored is safe, run again with "
+            "fewer --workers"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,7 @@
 """Named arrays and JSON metadata to bytes and back, without pickle.
 
-    u32 length of the header | header: JSON {"meta": ..., "arrays": [{name, dtype, shape, codec, bytes}]} | arrays
+    u32 length of the header | header | arrays
+    header: JSON {"meta": ..., "arrays": [{name, dtype, shape, codec, bytes}]}
 
 Codecs: "raw" little-endian; "zlib" the same, deflated; "png" (lossless) and "jpeg" for (N, h, w, 3) uint8
 frames, tiled into one picture, since one call of the image library for all is faster than one a frame.
@@ -24,11 +25,17 @@ IMAGE_CODECS = ("png", "jpeg", "zlib", "raw")
 _LENGTH = struct.Struct("<I")
 _TILES = 16
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+# Full-resolution colour: a subsampled one bleeds from frame to frame at the edges of the tiles.
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]
 
 
 def encode(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], codecs: Mapping[str, str]) -> bytes:
-    """Serialise; arrays without an entry in `codecs` are stored raw. Raises UsageError on an unknown codec."""
+    """Serialise; arrays without an entry in `codecs` are stored raw. Raises UsageError on a bad codec."""
     blobs: list[bytes] = []
     table: list[dict[str, Any]] = []
     for name, array in arrays.items():

@@ -65,7 +65,8 @@ class Episode:
                 or frames.dtype != np.uint8
             ):
                 raise FrameError(
-                    f"frames of camera {camera!r} must be uint8 ({steps + 1}, height, width, 3), not {_shape(frames)}"
+                    f"frames of camera {camera!r} must be uint8 ({steps + 1}, height, width, 3), "
+                    f"not {_shape(frames)}"
                 )
         for name, array in self.extras.items():
             if array.ndim == 0 or len(array) not in (steps, steps + 1):

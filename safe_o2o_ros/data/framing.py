@@ -2,7 +2,7 @@
 
 A record is a 28-byte little-endian header and its payload:
 
-    magic b"SO2R" | sequence u64 | payload length u64 | crc32 of payload u32 | crc32 of the 24 bytes before u32
+    b"SO2R" | sequence u64 | payload length u64 | crc32 of the payload u32 | crc32 of these 24 bytes u32
 
 The header has its own checksum, so a damaged length cannot send the scan astray: it looks for the
 next header whose checksum holds.
@@ -129,7 +129,7 @@ def read_payload(ref: RecordRef) -> bytes:
         ) from error
     if len(payload) != ref.length or zlib.crc32(payload) != ref.crc:
         raise CorruptRecordError(
-            f"record {ref.sequence} at byte {ref.offset} of {ref.path} fails its checksum; it is skipped when "
-            "iterating, restore the file from a copy if the record is needed"
+            f"record {ref.sequence} at byte {ref.offset} of {ref.path} fails its checksum; it is "
+            "skipped when iterating, restore the file from a copy if the record is needed"
         )
     return payload

@@ -137,7 +137,8 @@ class SegmentWriter:
         except OSError as error:
             os.ftruncate(self._file, self._size)
             raise StoreError(
-                f"store {self._directory} cannot be written ({error}); earlier records are safe, free space and retry"
+                f"store {self._directory} cannot be written ({error}); earlier records are safe, "
+                "free space and retry"
             ) from error
         self._size = end
         self._next += len(ids)

@@ -101,8 +101,8 @@ class EpisodeWriter:
                 present = read_manifest(directory)
                 if not manifest.same_data(present):
                     raise StoreError(
-                        f"store {directory} holds {present.task} data with another robot, camera set, variant or "
-                        "period; write to another directory"
+                        f"store {directory} holds {present.task} data with another robot, camera set, "
+                        "variant or period; write to another directory"
                     )
             _write_manifest(directory, manifest)
         except StoreError:
