@@ -119,3 +119,6 @@ POINT = RobotAdapter(
     max_decel=_UNLIMITED,
 )
 """Safety-Gymnasium's Point: force along x (saturates at 0.05), turn servo about z."""
+
+ADAPTERS: dict[str, RobotAdapter] = {adapter.name: adapter for adapter in (POINT,)}
+"""Known robots by name, for where no bundle says which one it is."""

@@ -1,0 +1,194 @@
+"""All conversions between messages and types, both ways. Pure: no node, no clock.
+
+Twist fields are set with `float(x)`, arrays as `array.array`: message fields are unchecked by default
+and anything else arrives as garbage.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Twist, TwistStamped
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, Image
+
+from safe_o2o_ros.errors import FrameError
+from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.types import BRAKE_REASONS, Decision, FloatArray, Latent, Mode, Proposal, Reason
+
+BASE_FRAME = "base_link"
+FILTER_STATUS = "safety_filter"
+_NS = 1_000_000_000
+
+
+def to_time(stamp_ns: int) -> Time:
+    """Nanoseconds to a message's time."""
+    return Time(sec=int(stamp_ns // _NS), nanosec=int(stamp_ns % _NS))
+
+
+def from_time(stamp: Time) -> int:
+    """A message's time to nanoseconds."""
+    return int(stamp.sec) * _NS + int(stamp.nanosec)
+
+
+def to_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
+    """(h, w, 3) uint8 RGB to an rgb8 Image."""
+    message = Image()
+    message.header.stamp = to_time(stamp_ns)
+    message.header.frame_id = frame_id
+    message.height, message.width = int(pixels.shape[0]), int(pixels.shape[1])
+    message.encoding = "rgb8"
+    message.step = 3 * message.width
+    message.data = array("B", pixels.tobytes())
+    return message
+
+
+def from_image(message: Image) -> NDArray[np.uint8]:
+    """An rgb8 or bgr8 Image to (h, w, 3) uint8 RGB. Raises FrameError."""
+    if message.encoding not in ("rgb8", "bgr8"):
+        raise FrameError(
+            f"an image has the encoding '{message.encoding}': set the camera to rgb8 or bgr8"
+        )
+    height, width, step = message.height, message.width, message.step
+    data = np.frombuffer(message.data, np.uint8)
+    if min(height, width) < 1 or step < 3 * width or data.size != height * step:
+        raise FrameError(
+            f"an image of {width}x{height} with step {step} carries {data.size} bytes: the camera driver is wrong"
+        )
+    pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
+    return pixels[:, :, ::-1] if message.encoding == "bgr8" else pixels
+
+
+def to_camera_info(
+    height: int, width: int, fovy_deg: float, stamp_ns: int, frame_id: str
+) -> CameraInfo:
+    """An ideal pinhole camera with square pixels; `fovy_deg` is the vertical field of view, degrees."""
+    message = CameraInfo()
+    message.header.stamp = to_time(stamp_ns)
+    message.header.frame_id = frame_id
+    message.height, message.width = int(height), int(width)
+    message.distortion_model = "plumb_bob"
+    focal = 0.5 * height / math.tan(math.radians(fovy_deg) / 2.0)
+    cx, cy = width / 2.0, height / 2.0
+    message.d = [0.0] * 5
+    message.k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
+    message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    message.p = [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return message
+
+
+def to_latent_image(latent: Latent) -> Image:
+    """A latent as a 32FC1 Image of 1 x N; frame_id is the bundle version."""
+    message = Image()
+    message.header.stamp = to_time(latent.stamp_ns)
+    message.header.frame_id = latent.version
+    message.height, message.width = 1, int(latent.feature.size)
+    message.encoding = "32FC1"
+    message.step = 4 * message.width
+    message.data = array("B", latent.feature.astype("<f4", copy=False).tobytes())
+    return message
+
+
+def from_latent_image(message: Image) -> Latent:
+    """Inverse of `to_latent_image`; the surprise travels on its own topic and is NaN here. Raises FrameError."""
+    if message.encoding != "32FC1" or message.height != 1 or len(message.data) != 4 * message.width:
+        raise FrameError(
+            f"a latent must be a 32FC1 image of height 1, got {message.encoding} {message.width}x{message.height}: "
+            "check what is remapped to 'latent'"
+        )
+    order = ">f4" if message.is_bigendian else "<f4"
+    feature = np.frombuffer(message.data, order).astype(np.float32)
+    return Latent(from_time(message.header.stamp), message.header.frame_id, feature, float("nan"))
+
+
+def fill_twist(twist: Twist, raw: FloatArray, adapter: RobotAdapter) -> None:
+    """Write a raw action (A,) into the fields the adapter names."""
+    for name, value in adapter.to_twist(raw).items():
+        part, axis = name.split(".")
+        setattr(getattr(twist, part), axis, float(value))
+
+
+def from_twist(twist: Twist, adapter: RobotAdapter) -> FloatArray:
+    """The raw action (A,) a Twist carries; NaN stays NaN."""
+    fields = {}
+    for name in adapter.action_names:
+        part, axis = name.split(".")
+        fields[name] = float(getattr(getattr(twist, part), axis))
+    return adapter.from_twist(fields)
+
+
+def to_twist_stamped(raw: FloatArray, stamp_ns: int, adapter: RobotAdapter) -> TwistStamped:
+    """A raw action (A,) as a command in base_link."""
+    message = TwistStamped()
+    message.header.stamp = to_time(stamp_ns)
+    message.header.frame_id = BASE_FRAME
+    fill_twist(message.twist, raw, adapter)
+    return message
+
+
+def to_proposal(message: TwistStamped, adapter: RobotAdapter) -> Proposal:
+    """A nominal command; which policy it came from is not carried."""
+    return Proposal(from_time(message.header.stamp), from_twist(message.twist, adapter), "unknown")
+
+
+def to_state(decision: Decision, mode: Mode, robot: str) -> DiagnosticArray:
+    """The filter's answer as one DiagnosticStatus; NaN is written "nan"."""
+    if decision.reason in BRAKE_REASONS:
+        level = DiagnosticStatus.ERROR
+    elif decision.reason in (Reason.PASS, Reason.LIMITS_ONLY):
+        level = DiagnosticStatus.OK
+    else:
+        level = DiagnosticStatus.WARN
+    values: dict[str, str] = {
+        "mode": mode.value,
+        "action": json.dumps([float(x) for x in decision.action]),
+        "changed": json.dumps(decision.changed),
+        "reason": decision.reason.value,
+        "late_input": decision.late_input,
+        "value": repr(float(decision.value)),
+        "threshold": repr(float(decision.threshold)),
+        "bundle": decision.version,
+        "candidates": str(decision.candidates),
+    }
+    return to_diagnostics(FILTER_STATUS, robot, level, decision.reason.value, values, decision.stamp_ns)
+
+
+def from_state(message: DiagnosticArray) -> tuple[Decision, Mode]:
+    """Inverse of `to_state`. Raises FrameError when the message is not the filter's."""
+    try:
+        status = next(s for s in message.status if s.name == FILTER_STATUS)
+        values = {v.key: v.value for v in status.values}
+        decision = Decision(
+            stamp_ns=from_time(message.header.stamp),
+            action=np.asarray(json.loads(values["action"]), np.float32),
+            changed=bool(json.loads(values["changed"])),
+            reason=Reason(values["reason"]),
+            late_input=values["late_input"],
+            value=float(values["value"]),
+            threshold=float(values["threshold"]),
+            candidates=int(values["candidates"]),
+            version=values["bundle"],
+        )
+        return decision, Mode(values["mode"])
+    except (StopIteration, KeyError, ValueError) as error:
+        raise FrameError("a safety/state message is not the safety filter's: check the remaps") from error
+
+
+def to_diagnostics(
+    name: str, hardware: str, level: bytes, text: str, values: Mapping[str, Any], stamp_ns: int
+) -> DiagnosticArray:
+    """One DiagnosticStatus with key values, stamped."""
+    message = DiagnosticArray()
+    message.header.stamp = to_time(stamp_ns)
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    message.status = [
+        DiagnosticStatus(level=level, name=name, message=text, hardware_id=hardware, values=pairs)
+    ]
+    return message

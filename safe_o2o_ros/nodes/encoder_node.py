@@ -1,0 +1,138 @@
+"""Camera images and executed commands in, latent and surprise out."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float32, String
+
+from safe_o2o_ros.bundle import ENCODER, load_bundle, sha256
+from safe_o2o_ros.errors import FrameError, NonFiniteError
+from safe_o2o_ros.manifest import MANIFEST_NAME
+from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.images import ImageInput
+from safe_o2o_ros.nodes.parameters import Spec
+from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.perception.frames import FramePairing
+from safe_o2o_ros.perception.session import EncoderSession
+
+SPECS = (
+    Spec("bundle", "", "Directory of the model bundle."),
+    Spec("task", "", "Refuse a bundle made for another task; empty accepts any."),
+    Spec("lockstep", False, "Wait without bound for the executed command of each frame (repeatable simulation)."),
+    Spec("image_qos", "auto", "Reliability of the image subscriptions.", choices=("auto", "best_effort", "reliable")),
+    Spec("executed_timeout", 0.0, "Longest wait for an executed command, seconds; 0 = half a period.", 0.0, 10.0),
+    Spec("rate_warning", 0.7, "Warn when frame sets come at less than this share of the control rate.", 0.0, 1.0),
+    Spec("provider", "CPUExecutionProvider", "ONNX Runtime execution provider."),
+)
+_DIAGNOSTICS_S = 1.0
+
+
+class EncoderNode(ThinNode):
+    """One recurrent step of the world model per frame set."""
+
+    def __init__(self) -> None:
+        super().__init__("encoder_node", SPECS)
+        p = self.parameters
+        bundle = load_bundle(p["bundle"], (ENCODER,), p["task"] or None, (p["provider"],))
+        manifest = bundle.manifest
+        self._adapter = manifest.adapter
+        self._period_s = manifest.period_s
+        spec = manifest.image
+        self._pairing = FramePairing(spec.cameras, spec.height, spec.width)
+        wait_s = p["executed_timeout"] or manifest.period_s / 2.0
+        self._session = EncoderSession(
+            RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s
+        )
+        self._frames = 0
+        self._reported_s = time.monotonic()
+        self._reported: tuple[object, ...] = ()
+        pipeline = qos.pipeline(p["lockstep"])
+        self._surprise = self.create_publisher(Float32, "surprise", qos.series(p["lockstep"]))
+        self._latent = self.create_publisher(Image, "latent", pipeline)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
+        active = self.create_publisher(String, "bundle/active", qos.facts())
+        # Before the images: of messages that wait together the executor runs the older subscription
+        # first, so that an episode's start is heard before its first frame.
+        self.create_subscription(String, "episode", self._on_episode, qos.facts())
+        self.create_subscription(TwistStamped, "executed_cmd", self._on_executed, pipeline)
+        # A frame lost between best-effort partners would stall lockstep for ever.
+        image_qos = "reliable" if p["lockstep"] else p["image_qos"]
+        self._images = [ImageInput(self, name, image_qos, self._on_image) for name in spec.cameras]
+        facts = {
+            "version": bundle.version,
+            "path": str(bundle.path.absolute()),
+            "sha256": sha256(bundle.path / MANIFEST_NAME),
+        }
+        active.publish(String(data=json.dumps(facts)))
+        provider = bundle.networks[ENCODER].provider
+        self.get_logger().info(f"bundle {bundle.version} for {manifest.task}, encoder runs on {provider}")
+
+    def _on_episode(self, message: String) -> None:
+        if message.data == "start":
+            self._session.restart()
+
+    def _on_executed(self, message: TwistStamped) -> None:
+        action = conversions.from_twist(message.twist, self._adapter)
+        self._session.executed(conversions.from_time(message.header.stamp), action)
+
+    def _on_image(self, camera: str, message: Image) -> None:
+        stamp_ns = conversions.from_time(message.header.stamp)
+        try:
+            frames = self._pairing.add(camera, stamp_ns, conversions.from_image(message))
+        except FrameError as error:
+            self.get_logger().error(f"camera {camera}: {error}", throttle_duration_sec=5.0)
+            return
+        if frames is not None:
+            self._frames += 1
+            self._session.frames(frames, time.monotonic())
+
+    def work(self) -> None:
+        """Step when a frame set and its executed command are there; report once a second."""
+        now_s = time.monotonic()
+        try:
+            latent = self._session.step(now_s)
+        except (FrameError, NonFiniteError) as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            latent = None
+        if latent is not None:
+            self._surprise.publish(Float32(data=float(latent.surprise)))
+            self._latent.publish(conversions.to_latent_image(latent))
+        wait_s = self._session.waiting_s(now_s)
+        self.idle_s = 0.1 if wait_s is None else min(0.1, wait_s)
+        if now_s - self._reported_s >= _DIAGNOSTICS_S:
+            self._report(now_s)
+
+    def _report(self, now_s: float) -> None:
+        for image in self._images:
+            image.adapt()
+        rate = self._frames / (now_s - self._reported_s)
+        expected = 1.0 / self._period_s
+        slow = rate < self.parameters["rate_warning"] * expected and not self.parameters["lockstep"]
+        values = {
+            "rate_hz": f"{rate:.1f}",
+            "expected_hz": f"{expected:.1f}",
+            "executed_cmd_missing": self._session.faults,
+            **{f"dropped_{name}": count for name, count in self._pairing.dropped.items()},
+        }
+        text = f"{rate:.1f} frame sets/s, expected {expected:.1f}" if slow else "ok"
+        level = DiagnosticStatus.WARN if slow else DiagnosticStatus.OK
+        stamp_ns = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(
+            conversions.to_diagnostics("encoder_node", self._adapter.name, level, text, values, stamp_ns)
+        )
+        self._frames, self._reported_s = 0, now_s
+
+
+def main() -> int:
+    """Entry point of the process."""
+    return run(EncoderNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

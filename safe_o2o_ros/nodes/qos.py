@@ -1,0 +1,43 @@
+"""Quality of service by what a topic means, so that both ends of one agree."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def images(reliable: bool) -> QoSProfile:
+    """Camera frames: only the newest counts."""
+    return _profile(1, reliable)
+
+
+def pipeline(lockstep: bool) -> QoSProfile:
+    """Latents and commands: reliable, the newest counts.
+
+    Lockstep latches them: one lost to a partner that is not yet matched would stall the run for ever,
+    and the stamps tell an old one from a new one.
+    """
+    return _profile(1, reliable=True, latched=lockstep)
+
+
+def facts() -> QoSProfile:
+    """What a late joiner must learn: the active bundle, the last episode event."""
+    return _profile(1, reliable=True, latched=True)
+
+
+def series(lockstep: bool) -> QoSProfile:
+    """Values of which none may be lost: reward, cost, surprise, state. Lockstep latches them as `pipeline` does."""
+    return _profile(50, reliable=True, latched=lockstep)
+
+
+def plots() -> QoSProfile:
+    """Values to look at: safety value, diagnostics."""
+    return _profile(10, reliable=True)

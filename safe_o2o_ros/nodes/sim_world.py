@@ -1,0 +1,134 @@
+"""The simulated task behind sim_node: episodes, outcomes and what is recorded of them. No ROS here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.report.recorder import EpisodeRecorder
+from safe_o2o_ros.types import Decision, FloatArray
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """Which task, how long, what to record."""
+
+    task: str
+    cameras: tuple[str, ...]
+    action_repeat: int
+    variant: str | None
+    seed: int
+    """Episode i uses seed + i."""
+    max_periods: int
+    """Control periods after which an episode is cut short; 0 = the task's own end."""
+    record: bool
+    top_size: int
+    """Pixels of the square view from above in the record; 0 = none."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one control period brought."""
+
+    reward: float
+    cost: float
+    done: bool
+
+
+class SimWorld:
+    """One environment, driven episode after episode."""
+
+    def __init__(self, options: WorldOptions) -> None:
+        """Make the environment. Raises UsageError naming what the task does not have."""
+        import safe_o2o_ros.sim  # noqa: F401  (registers the environments)
+        from safe_o2o_ros.sim.tasks import TASKS, env_id
+
+        self.options = options
+        if options.task not in TASKS:
+            raise UsageError(f"task '{options.task}' is unknown; use one of: {', '.join(TASKS)}.")
+        self._env = gymnasium.make(
+            env_id(options.task),
+            action_repeat=options.action_repeat,
+            cameras=options.cameras,
+            variant=options.variant,
+        )
+        self._task: Any = self._env.unwrapped
+        self.adapter = self._task.adapter
+        self.period_s = float(self._task.period_s)
+        whole = -(-self._task.task.episode_steps // options.action_repeat)
+        self.periods = min(whole, options.max_periods or whole)
+        """Control periods of an episode."""
+        self.episode = -1
+        """Index of the running episode."""
+        self.images: Mapping[str, NDArray[np.uint8]] = {}
+        """The newest frame of every camera, (H, W, 3) uint8 RGB."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the running episode."""
+        return self.options.seed + self.episode
+
+    @property
+    def period(self) -> int:
+        """Control periods driven in the running episode."""
+        return self._period
+
+    def start_episode(self) -> None:
+        """Reset with the next seed."""
+        self.episode += 1
+        self._period = 0
+        self.reward = self.cost = 0.0
+        observation, self._info = self._env.reset(seed=self.seed)
+        self._recorder = EpisodeRecorder(self.seed, self.period_s, self._info["layout"])
+        self._see(observation)
+
+    def state(self) -> Any:
+        """The true state: position (2,) m, yaw rad, velocity (2,) m/s in the world frame, yaw_rate rad/s."""
+        return self._task.privileged_state()
+
+    def note(self, nominal: FloatArray, decision: Decision, surprise: float) -> None:
+        """Put the answer to the newest frame into the record."""
+        self._recorder.answer(nominal, decision, surprise)
+
+    def step(self, action: FloatArray) -> Outcome:
+        """Hold a raw action (A,) for one control period."""
+        observation, reward, terminated, truncated, self._info = self._env.step(action)
+        cost = float(self._info["cost"])
+        self._period += 1
+        self.reward += float(reward)
+        self.cost += cost
+        self._recorder.outcome(float(reward), cost)
+        done = terminated or truncated or self._period >= self.periods
+        if done:
+            self.images = observation
+        else:
+            self._see(observation)
+        return Outcome(float(reward), cost, done)
+
+    def log(self) -> EpisodeLog:
+        """The record of the episode that just ended."""
+        return self._recorder.finish(self._info["goals"], self._info["control_steps"], success=None)
+
+    def close(self) -> None:
+        """Free the graphics contexts."""
+        self._env.close()
+
+    def _see(self, images: Mapping[str, NDArray[np.uint8]]) -> None:
+        self.images = images
+        if not self.options.record:
+            return
+        state = self.state()
+        top = self._task.render_top(self.options.top_size) if self.options.top_size else None
+        self._recorder.frame(images if top is not None else {}, state.position, state.yaw, top)
+
+
+def checked_cameras(cameras: Sequence[str]) -> tuple[str, ...]:
+    """Camera names without empty ones (ROS has no empty list of strings)."""
+    return tuple(name for name in cameras if name)
