@@ -1,6 +1,7 @@
 """The one place MuJoCo is imported from, so that its graphics backend is chosen first."""
 
 import os
+from typing import Any
 
 from safe_o2o_ros.errors import MissingExtraError
 
@@ -12,11 +13,22 @@ os.environ.setdefault("LP_NUM_THREADS", "0")
 
 try:
     import mujoco
-except (ImportError, AttributeError, OSError) as error:
-    # AttributeError: what PyOpenGL raises where the EGL library itself is missing.
-    raise MissingExtraError(
-        f"MuJoCo cannot start its graphics backend ({error}); "
-        "run `sudo apt-get install libegl1` and `pip install mujoco`."
-    ) from error
+except ImportError as error:
+    raise MissingExtraError("MuJoCo is not installed; run `pip install mujoco`.") from error
 
-__all__ = ["mujoco"]
+__all__ = ["mujoco", "open_gl_context"]
+
+
+def open_gl_context(size: int) -> Any:
+    """An off-screen OpenGL context for images of `size` x `size` pixels.
+
+    Raises MissingExtraError where the graphics library is missing or gives no context.
+    """
+    try:
+        return mujoco.GLContext(size, size)
+    # AttributeError and TypeError: what PyOpenGL raises where the library it wraps is not there.
+    except (ImportError, AttributeError, TypeError, OSError, RuntimeError) as error:
+        raise MissingExtraError(
+            f"No off-screen OpenGL context with MUJOCO_GL={os.environ['MUJOCO_GL']}; "
+            f"run `sudo apt-get install libegl1` ({error})."
+        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.sim.backend import mujoco
+from safe_o2o_ros.sim.backend import mujoco, open_gl_context
 
 Image = NDArray[np.uint8]
 
@@ -22,7 +22,7 @@ class Renderer:
     def __init__(self, size: int) -> None:
         """Open an off-screen context for images of `size` x `size` pixels."""
         self._size = size
-        self._gl: Any = mujoco.GLContext(size, size)
+        self._gl: Any = open_gl_context(size)
         self._option = mujoco.MjvOption()
         self._viewport = mujoco.MjrRect(0, 0, size, size)
         self._pixels = np.empty((size, size, 3), np.uint8)
