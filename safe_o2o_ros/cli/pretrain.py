@@ -14,9 +14,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument("--data", type=Path, required=True, help="segment store made by `safe-o2o collect`")
     parser.add_argument("--out", type=Path, required=True, help="directory of the bundle to write")
+    parser.add_argument(
+        "--method",
+        choices=("fosp", "clone"),
+        default="fosp",
+        help="fosp, or the behaviour-cloning baseline (default: fosp)",
+    )
     parser.add_argument("--config", default="small", help="debug, small (two CPU cores) or paper (a GPU)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. world_model.steps=2000"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override, e.g. world_model.steps=2000",
     )
     parser.add_argument(
         "--run-dir", type=Path, default=None, help="checkpoints, log and resolved config (default: OUT-run)"
@@ -26,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget-minutes",
         type=float,
         default=float("inf"),
-        help="stop the world-model phase after this many processor minutes",
+        help="stop the phase that trains on images after this many processor minutes",
     )
 
 
@@ -42,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
     from safe_o2o_ros.learning.calibrate import thresholds_from_run
     from safe_o2o_ros.learning.config import resolve
     from safe_o2o_ros.learning.dataset import load_dataset
-    from safe_o2o_ros.learning.pretrain import package, seed_ranges, train
+    from safe_o2o_ros.learning.package import package
     from safe_o2o_ros.learning.pictures import save_reconstructions
+    from safe_o2o_ros.learning.pretrain import train, train_clone
+    from safe_o2o_ros.world_model.model import WorldModel
 
     overrides = {}
     for item in args.set:
@@ -69,17 +81,20 @@ def run(args: argparse.Namespace) -> int:
             for name, value in scalars.items():
                 writer.add_scalar(f"{phase}/{name}", value, step)
 
-        finished = train(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
+        method = train if args.method == "fosp" else train_clone
+        finished = method(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
         writer.close()
-    save_reconstructions(finished.model, dataset, run_dir / "reconstructions.png")
-    thresholds = thresholds_from_run(finished)
-    manifest, parity = package(finished, args.out, thresholds, {"training": seed_ranges(dataset)}, {})
+    manifest, parity = package(finished, args.out, thresholds_from_run(finished))
     worst = max(parity.per_step.values())
     console.print(
         f"bundle [bold]{manifest.version}[/bold] written to {args.out} "
         f"(ONNX against torch: {worst:.1e} per step, {parity.rollout:.1e} and {parity.category_flips} category "
-        f"flips over {parity.steps} steps)\nreconstructions: {run_dir / 'reconstructions.png'}"
+        f"flips over {parity.steps} steps)"
     )
+    if isinstance(finished.graphs.encoder, WorldModel):
+        picture = run_dir / "reconstructions.png"
+        save_reconstructions(finished.graphs.encoder, dataset, picture)
+        console.print(f"what the world model sees and expects: {picture}")
     return 0
 
 

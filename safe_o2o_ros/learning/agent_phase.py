@@ -71,13 +71,15 @@ class AgentPhase:
         rng = np.random.default_rng((self.config.seed, 1, step))
         batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch).items()}
         terms = self.in_sample_losses(batch)
-        terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
+        acting = step >= c.actor_from * c.steps
+        if acting:
+            terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
         self.critic_optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.agent.critics(), 10.0)
         self.critic_optimiser.step()
         self.agent.follow(c.target_rate)
-        if step >= c.actor_from * c.steps:
+        if acting:
             loss, extra = self.actor_loss(batch)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -102,7 +104,9 @@ class AgentPhase:
             q_h = agent.targets["q_reach"](s, a).amax(0)
         reach = agent.q_reach(s, a)
         return {
-            "q_reward": F.mse_loss(agent.q_reward(s, a), reward_target.expand(len(agent.q_reward.members), -1)),
+            "q_reward": F.mse_loss(
+                agent.q_reward(s, a), reward_target.expand(len(agent.q_reward.members), -1)
+            ),
             "v_reward": losses.expectile(q_r - agent.v_reward(s), c.tau_reward).mean(),
             "q_cost": F.mse_loss(agent.q_cost(s, a), cost_target.expand(len(agent.q_cost.members), -1)),
             "v_cost": losses.expectile(q_c - agent.v_cost(s), c.tau_cost).mean(),
@@ -158,7 +162,9 @@ class AgentPhase:
             v_r.append(agent.targets["pi_reward"](feature, action).amin(0))
             v_c.append(agent.targets["pi_cost"](feature, action).amax(0))
         cont = torch.stack(conts, 1)
-        reward_returns = losses.lambda_returns(torch.stack(rewards, 1), cont, torch.stack(v_r, 1), c.gamma, c.lam)
+        reward_returns = losses.lambda_returns(
+            torch.stack(rewards, 1), cont, torch.stack(v_r, 1), c.gamma, c.lam
+        )
         cost_returns = losses.lambda_returns(torch.stack(costs, 1), cont, torch.stack(v_c, 1), c.gamma, c.lam)
         return torch.stack(features, 1), torch.stack(actions, 1), reward_returns, cost_returns
 

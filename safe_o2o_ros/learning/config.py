@@ -35,8 +35,8 @@ class WorldModelTraining:
 class AgentTraining:
     """Critics and actor on cached latents."""
 
-    steps: int = 20000
-    batch: int = 512
+    steps: int = 12000
+    batch: int = 256
     learning_rate: float = 3e-4
     gamma: float = 0.99
     """Discount of reward and cost per control period."""
@@ -58,12 +58,13 @@ class AgentTraining:
     weight_clip: float = 3.0
     """Clip of the exponent: weights lie in exp(+-clip)."""
     actor_from: float = 0.3
-    """Share of the steps after which the actor starts: weights of untrained critics are noise."""
+    """Share of the steps after which the actor, and the critics that evaluate it, start: before, its
+    weights would come from untrained critics."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
-    imagine_every: int = 4
+    imagine_every: int = 8
     """Updates between imagined roll-outs for the policy-evaluation critics."""
-    imagine_batch: int = 128
+    imagine_batch: int = 32
     horizon: int = 15
     """Imagined control periods."""
     lam: float = 0.95

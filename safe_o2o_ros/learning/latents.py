@@ -8,10 +8,13 @@ from torch import Tensor
 
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.world_model.model import WorldModel
+from safe_o2o_ros.world_model.vision import normalise
 
 
 @torch.no_grad()
-def cache_latents(model: WorldModel, dataset: Dataset, device: str, block: int = 256) -> tuple[Tensor, Tensor]:
+def cache_latents(
+    model: WorldModel, dataset: Dataset, device: str, block: int = 256
+) -> tuple[Tensor, Tensor]:
     """Features (N, F) and surprise (N,), float32, one row per row of the data set.
 
     All episodes advance side by side, so that critics and actor train on exactly what the encoder
@@ -20,7 +23,7 @@ def cache_latents(model: WorldModel, dataset: Dataset, device: str, block: int =
     embeddings = torch.empty(len(dataset.image), model.encoder.size)
     for first in range(0, len(dataset.image), block):
         images = torch.from_numpy(dataset.image[first : first + block]).to(device)
-        embeddings[first : first + block] = model.encoder(images).float().cpu()
+        embeddings[first : first + block] = model.encoder(normalise(images)).cpu()
     episodes, longest = len(dataset.start), int(dataset.length.max()) + 1
     features = torch.zeros(len(dataset.image), model.config.feature)
     surprises = torch.zeros(len(dataset.image))

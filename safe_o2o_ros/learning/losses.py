@@ -28,9 +28,7 @@ def td_target(reward: Tensor, cont: Tensor, next_value: Tensor, gamma: float) ->
     return reward + gamma * cont * next_value
 
 
-def lambda_returns(
-    reward: Tensor, cont: Tensor, next_values: Tensor, gamma: float, lam: float
-) -> Tensor:
+def lambda_returns(reward: Tensor, cont: Tensor, next_values: Tensor, gamma: float, lam: float) -> Tensor:
     """TD(lambda) returns R_t = r_t + gamma c_t ((1 - lam) V_{t+1} + lam R_{t+1}), all (..., T).
 
     next_values[t] is V(s_{t+1}); the last return bootstraps fully: R_{T-1} = r + gamma c V_T.

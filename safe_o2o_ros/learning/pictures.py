@@ -13,7 +13,9 @@ from safe_o2o_ros.world_model.rssm import RSSMState
 
 
 @torch.no_grad()
-def save_reconstructions(model: WorldModel, dataset: Dataset, path: Path, columns: int = 8, seed: int = 0) -> None:
+def save_reconstructions(
+    model: WorldModel, dataset: Dataset, path: Path, columns: int = 8, seed: int = 0
+) -> None:
     """PNG with three rows per camera: recorded, reconstructed, predicted open loop from the first third."""
     import cv2
 

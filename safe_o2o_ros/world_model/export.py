@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from safe_o2o_ros.inference import Network
 from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
-from safe_o2o_ros.world_model.model import WorldModel
 
 OPSET = 18
+
+
+class Recurrence(Protocol):
+    """What can be an encoder: a world model, or the cloned baseline."""
+
+    config: ModelConfig
+
+    def step(
+        self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """latent, next_state, surprise."""
+        ...
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The three networks of a bundle in torch, and the widths of what the encoder emits and carries."""
+
+    encoder: Recurrence
+    policy: nn.Module
+    safety: nn.Module
+    latent: int
+    state: int
 
 
 class EncoderGraph(nn.Module):
     """encoder.onnx: see `safe_o2o_ros.bundle.signatures`."""
 
-    def __init__(self, model: WorldModel) -> None:
+    def __init__(self, model: Recurrence) -> None:
         super().__init__()
         self.model = model
 
@@ -68,15 +96,21 @@ class SafetyGraph(nn.Module):
 
 
 def to_onnx(
-    graph: nn.Module, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str], candidates: bool = False
+    graph: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    candidates: bool = False,
 ) -> bytes:
     """Serialise; the leading axis of every input is free, and with `candidates` axis 1 of the last input too."""
     batch = torch.export.Dim("batch", min=1, max=4096)
     shapes: list[dict[int, object]] = [{0: batch} for _ in example]
     if candidates:
         shapes[-1][1] = torch.export.Dim("candidates", min=1, max=4096)
+    # The exporter tells of its own deprecations and of torchvision, which is not used here.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations, not ours to fix
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             graph.eval(),
             example,
@@ -93,24 +127,26 @@ def to_onnx(
     return buffer.getvalue()
 
 
-def export_networks(
-    model: WorldModel, policy: PolicyGraph, safety: SafetyGraph
-) -> dict[str, bytes]:
+def export_networks(graphs: Graphs) -> dict[str, bytes]:
     """encoder.onnx, policy.onnx, safety.onnx."""
-    c = model.config
+    c = graphs.encoder.config
     image = torch.zeros(2, c.image_size, c.image_size, c.channels, dtype=torch.uint8)
-    action, state, first = torch.zeros(2, c.action_dim), torch.zeros(2, c.state), torch.zeros(2, 1)
-    latent, commands = torch.zeros(2, c.feature), torch.zeros(2, 3, c.action_dim)
+    action, state, first = torch.zeros(2, c.action_dim), torch.zeros(2, graphs.state), torch.zeros(2, 1)
+    latent, commands = torch.zeros(2, graphs.latent), torch.zeros(2, 3, c.action_dim)
     return {
         "encoder.onnx": to_onnx(
-            EncoderGraph(model),
+            EncoderGraph(graphs.encoder),
             (image, action, state, first),
             ["image", "action", "state", "is_first"],
             ["latent", "next_state", "surprise"],
         ),
-        "policy.onnx": to_onnx(policy, (latent,), ["latent"], ["actions", "scores"]),
+        "policy.onnx": to_onnx(graphs.policy, (latent,), ["latent"], ["actions", "scores"]),
         "safety.onnx": to_onnx(
-            safety, (latent, commands), ["latent", "actions"], ["risk", "cost", "state_risk"], candidates=True
+            graphs.safety,
+            (latent, commands),
+            ["latent", "actions"],
+            ["risk", "cost", "state_risk"],
+            candidates=True,
         ),
     }
 
@@ -130,48 +166,45 @@ class Parity:
 
 @torch.no_grad()
 def check_parity(
-    model: WorldModel,
-    policy: PolicyGraph,
-    safety: SafetyGraph,
-    networks: dict[str, object],
-    images: np.ndarray,
-    actions: np.ndarray,
+    graphs: Graphs,
+    networks: Mapping[str, Network],
+    images: NDArray[np.uint8],
+    actions: NDArray[np.float32],
 ) -> Parity:
-    """Compare on a recorded sequence: images (T, H, W, C) uint8, effective actions (T, A) before each image.
-
-    `networks`: name -> object with `run(inputs) -> outputs`, i.e. `safe_o2o_ros.inference.Network`.
-    """
+    """Compare on a recorded sequence: images (T, H, W, C) uint8, effective actions (T, A) before each image."""
     worst: dict[str, float] = {}
 
-    def note(names: list[str], torch_values: tuple[Tensor, ...], onnx_values: dict[str, np.ndarray]) -> None:
+    def note(
+        names: list[str], torch_values: tuple[Tensor, ...], onnx_values: dict[str, NDArray[np.float32]]
+    ) -> None:
         for name, value in zip(names, torch_values, strict=True):
             error = float(np.abs(value.numpy() - onnx_values[name]).max())
             worst[name] = max(worst.get(name, 0.0), error)
 
-    c = model.config
+    c = graphs.encoder.config
     rng = np.random.default_rng(0)
-    own = np.zeros((1, c.state), np.float32)
-    torch_state = torch.zeros(1, c.state)
+    own = np.zeros((1, graphs.state), np.float32)
+    torch_state = torch.zeros(1, graphs.state)
     rollout, flips = 0.0, 0
     for t in range(len(images)):
         first = np.full((1, 1), float(t == 0), np.float32)
         frame, action = images[t : t + 1], actions[t : t + 1].astype(np.float32)
-        feature, following, surprise = model.step(
+        feature, following, surprise = graphs.encoder.step(
             torch.from_numpy(frame), torch.from_numpy(action), torch_state, torch.from_numpy(first)
         )
         inputs = {"image": frame, "action": action, "state": torch_state.numpy(), "is_first": first}
-        equal = networks["encoder.onnx"].run(inputs)  # type: ignore[attr-defined]
+        equal = networks["encoder.onnx"].run(inputs)
         note(["latent", "next_state", "surprise"], (feature, following, surprise), equal)
-        free = networks["encoder.onnx"].run({**inputs, "state": own})  # type: ignore[attr-defined]
+        free = networks["encoder.onnx"].run({**inputs, "state": own})
         rollout = max(rollout, float(np.abs(feature.numpy() - free["latent"]).max()))
         flips += int(np.abs(following.numpy() - free["next_state"])[:, c.deter :].sum() / 2)
         own, torch_state = free["next_state"], following
         commands = rng.uniform(-1, 1, (1, 5, c.action_dim)).astype(np.float32)
         latent = feature.numpy()
-        note(["actions", "scores"], policy(feature), networks["policy.onnx"].run({"latent": latent}))  # type: ignore[attr-defined]
+        note(["actions", "scores"], graphs.policy(feature), networks["policy.onnx"].run({"latent": latent}))
         note(
             ["risk", "cost", "state_risk"],
-            safety(feature, torch.from_numpy(commands)),
-            networks["safety.onnx"].run({"latent": latent, "actions": commands}),  # type: ignore[attr-defined]
+            graphs.safety(feature, torch.from_numpy(commands)),
+            networks["safety.onnx"].run({"latent": latent, "actions": commands}),
         )
     return Parity(worst, rollout, flips, len(images))

@@ -11,7 +11,7 @@ from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.heads import BernoulliHead, TwoHotHead
 from safe_o2o_ros.world_model.rssm import RSSM, RSSMState, kl
-from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder
+from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder, normalise
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class WorldModel(nn.Module):
         batch: image (B, T, H, W, C) uint8; previous_action, action (B, T, A) effective; reward, cost,
         cont (B, T) of the transition that `action` makes; is_first (B, T).
         """
-        image = batch["image"]
+        image = normalise(batch["image"])
         b, t = image.shape[:2]
         embedding = self.encoder(image.flatten(0, 1)).unflatten(0, (b, t)).float()
         deter, stoch, post, prior = self.rssm.observe(embedding, batch["previous_action"], batch["is_first"])
@@ -85,14 +85,13 @@ class WorldModel(nn.Module):
         return total, terms
 
     def _image_loss(self, feature: Tensor, image: Tensor) -> Tensor:
-        """Squared error summed over pixels, mean over (a random share of) the steps."""
+        """Squared error summed over pixels, mean over (a random share of) the steps; `image` normalised."""
         flat, target = feature.flatten(0, 1), image.flatten(0, 1)
         if self.scales.decode_fraction < 1.0:
             count = max(1, int(len(flat) * self.scales.decode_fraction))
             chosen = torch.randperm(len(flat), device=flat.device)[:count]
             flat, target = flat[chosen], target[chosen]
-        error = self.decoder(flat).float() - (target.to(torch.float32) / 255.0 - 0.5)
-        return (error**2).sum((1, 2, 3)).mean()
+        return nn.functional.mse_loss(self.decoder(flat).float(), target, reduction="sum") / len(flat)
 
     def step(
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
@@ -103,7 +102,7 @@ class WorldModel(nn.Module):
         Returns feature (B, N) = [h, posterior probabilities], next state (B, S) = [h, one-hot mode],
         surprise (B, 1) = KL(posterior || prior) nats, 0 at a first step.
         """
-        return self.step_embedded(self.encoder(image).float(), action, state, is_first)
+        return self.step_embedded(self.encoder(normalise(image)), action, state, is_first)
 
     def step_embedded(
         self, embedding: Tensor, action: Tensor, state: Tensor, is_first: Tensor

@@ -8,8 +8,13 @@ from torch import Tensor, nn
 from safe_o2o_ros.world_model.config import ModelConfig
 
 
+def normalise(image: Tensor) -> Tensor:
+    """uint8 (..., H, W, C) to float32 on the scale [-0.5, 0.5]."""
+    return image.to(torch.float32) * (1.0 / 255.0) - 0.5
+
+
 class ImageEncoder(nn.Module):
-    """uint8 (B, H, W, C) -> embedding (B, E)."""
+    """Normalised image (B, H, W, C) -> embedding (B, E)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -23,10 +28,9 @@ class ImageEncoder(nn.Module):
         self.size = inputs * (config.image_size // 16) ** 2
 
     def forward(self, image: Tensor) -> Tensor:
-        """Embedding (B, E) float."""
+        """Embedding (B, E) float, of what `normalise` returns."""
         # NHWC permuted is channels_last already: no copy.
-        x = image.permute(0, 3, 1, 2).to(torch.float32) / 255.0 - 0.5
-        return self.net(x).flatten(1)
+        return self.net(image.permute(0, 3, 1, 2)).flatten(1)
 
 
 class ImageDecoder(nn.Module):

@@ -1,6 +1,8 @@
-"""Phase one: the world model on windows of recorded images."""
+"""Training on windows of recorded images: the world model, and the cloned baseline."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,15 +11,24 @@ from torch import Tensor, nn
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.trainer import cosine
-from safe_o2o_ros.world_model.model import WorldModel
 
 
-class WorldModelPhase:
-    """Adam on the world model's loss, convolutions in reduced precision where that is faster."""
+class SequenceModel(Protocol):
+    """What is trained here: a torch module with a loss over windows."""
 
-    name = "world_model"
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of `Dataset.windows` and its terms."""
+        ...
 
-    def __init__(self, model: WorldModel, dataset: Dataset, config: PretrainConfig, device: str) -> None:
+
+class SequencePhase:
+    """Adam on a model's loss, convolutions in reduced precision where the config says so."""
+
+    def __init__(
+        self, name: str, model: nn.Module, dataset: Dataset, config: PretrainConfig, device: str
+    ) -> None:
+        """`model`: a SequenceModel."""
+        self.name = name
         self.model, self.dataset, self.config, self.device = model, dataset, config, device
         self.optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7)
 
@@ -29,16 +40,14 @@ class WorldModelPhase:
         """See Phase."""
         c = self.config.world_model
         rng = np.random.default_rng((self.config.seed, step))
-        batch = {
-            k: v.to(self.device) for k, v in self.dataset.windows(rng, c.batch, c.length).items()
-        }
+        batch = {k: v.to(self.device) for k, v in self.dataset.windows(rng, c.batch, c.length).items()}
         for group in self.optimiser.param_groups:
             group["lr"] = cosine(step, c.steps, c.warmup, c.learning_rate, c.final_learning_rate)
         self.optimiser.zero_grad(set_to_none=True)
         reduced = self.config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=reduced):
-            loss, terms = self.model.loss(batch)
+            loss, terms = self.model.loss(batch)  # type: ignore[operator]  # nn.Module hides the protocol
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         self.optimiser.step()
-        return {**{k: v.detach() for k, v in terms.items()}, "loss": loss.detach(), "grad_norm": norm}
+        return {**{k: v.detach() for k, v in terms.items()}, "grad_norm": norm}

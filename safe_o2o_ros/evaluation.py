@@ -1,0 +1,160 @@
+"""Drive a simulated task without ROS: the same stages as the graph, called in one loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from safe_o2o_ros.bundle import Bundle
+from safe_o2o_ros.errors import BundleMismatchError
+from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.perception.preprocess import stack
+from safe_o2o_ros.policy.policy import ExpansionPolicy
+from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+from safe_o2o_ros.safety.risk import BundleRisk
+from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Mode, Reason
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a driver answered to one observation."""
+
+    nominal: FloatArray
+    """(A,) raw action before the filter."""
+    decision: Decision
+    surprise: float
+    """Nats; 0 where there is no world model."""
+
+
+class Driver(Protocol):
+    """Anything that drives: a bundle, a demonstrator, a random policy."""
+
+    def reset(self, seed: int) -> None:
+        """An episode starts."""
+        ...
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """Answer one observation. Only demonstrators may look at `env`."""
+        ...
+
+
+class BundleDriver:
+    """Encoder, policy and safety filter of a bundle, in the order of the graph."""
+
+    def __init__(self, bundle: Bundle, mode: Mode) -> None:
+        """`bundle` must have been loaded with all networks."""
+        manifest = bundle.manifest
+        self._spec = manifest.image
+        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
+        self._filter = SafetyFilter(
+            manifest.adapter,
+            FilterConfig(mode=mode, brake_dt_s=manifest.period_s),
+            BundleRisk(bundle),
+            manifest.thresholds.risk,
+            bundle.version,
+        )
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """See Driver; a bundle's answers do not depend on the seed."""
+        self._state, self._policy_state = self._encoder.initial(), self._policy.initial()
+        self._filter.reset()
+        self._executed = self._filter.last_action
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """See Driver."""
+        image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
+        self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
+        self._policy_state, proposal = self._policy.step(self._policy_state, latent)
+        decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
+        self._executed = decision.action
+        return Tick(proposal.action, decision, latent.surprise)
+
+
+class ScriptedDriver:
+    """A demonstrator with privileged state, as a reference."""
+
+    def __init__(self, demonstrator: Any) -> None:
+        """`demonstrator`: see safe_o2o_ros.sim.demonstrators."""
+        self._demonstrator = demonstrator
+
+    def reset(self, seed: int) -> None:
+        """See Driver."""
+        self._demonstrator.reset(seed)
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """See Driver."""
+        action = self._demonstrator.act(env.unwrapped.privileged_state())
+        return Tick(action, Decision(stamp_ns, action, False, Reason.LIMITS_ONLY, "", _NAN, _NAN, 0, ""), 0.0)
+
+
+def check_bundle_fits(bundle: Bundle, env: Any) -> None:
+    """Raise BundleMismatchError unless cameras, adapter and control period of bundle and task agree."""
+    manifest, task = bundle.manifest, env.unwrapped
+    if set(manifest.image.cameras) - set(task.cameras):
+        raise BundleMismatchError(
+            f"the bundle needs the cameras {', '.join(manifest.image.cameras)}, the task has "
+            f"{', '.join(task.cameras) or 'none'}: choose a matching bundle"
+        )
+    if manifest.adapter != task.adapter:
+        raise BundleMismatchError("the bundle was made for another robot adapter than the task's: retrain it")
+    if abs(manifest.period_s - task.period_s) > 1e-9:
+        raise BundleMismatchError(
+            f"the bundle's control period is {manifest.period_s} s, the task's {task.period_s} s: "
+            "set the same action repeat"
+        )
+
+
+def drive_episode(
+    env: Any, driver: Driver, seed: int, top_size: int = 0, keep_images: bool = False
+) -> EpisodeLog:
+    """One episode from `env.reset(seed)` to its end.
+
+    `top_size`: pixels of the view from above to keep, 0 for none.
+    """
+    observation, info = env.reset(seed=seed)
+    driver.reset(seed)
+    base = env.unwrapped
+    layout = info["layout"]
+    period_ns = round(base.period_s * 1e9)
+    rows: list[tuple[Tick, float, float, Any]] = []
+    frames, tops = [], []
+    done = False
+    while not done:
+        state = base.privileged_state()
+        if keep_images:
+            frames.append(observation)
+        if top_size:
+            tops.append(base.render_top(top_size))
+        tick = driver.act(observation, env, (len(rows) + 1) * period_ns)
+        observation, reward, terminated, truncated, info = env.step(tick.decision.action)
+        rows.append((tick, float(reward), float(info["cost"]), state))
+        done = terminated or truncated
+    decisions = [tick.decision for tick, *_ in rows]
+    return EpisodeLog(
+        seed=seed,
+        period_s=base.period_s,
+        goals=int(info["goals"]),
+        control_steps=int(info["control_steps"]),
+        success=info.get("success"),
+        layout=layout,
+        time_s=np.arange(len(rows)) * base.period_s,
+        reward=np.array([r for _, r, _, _ in rows]),
+        cost=np.array([c for _, _, c, _ in rows]),
+        value=np.array([d.value for d in decisions]),
+        threshold=np.array([d.threshold for d in decisions]),
+        surprise=np.array([tick.surprise for tick, *_ in rows]),
+        nominal=np.stack([tick.nominal for tick, *_ in rows]),
+        executed=np.stack([d.action for d in decisions]),
+        changed=np.array([d.changed for d in decisions]),
+        reason=[d.reason.value for d in decisions],
+        position=np.stack([s.position for *_, s in rows]),
+        yaw=np.array([s.yaw for *_, s in rows]),
+        images={c: np.stack([f[c] for f in frames]) for c in (frames[0] if frames else {})},
+        top=np.stack(tops) if tops else None,
+    )
