@@ -13,8 +13,14 @@ os.environ.setdefault("LP_NUM_THREADS", "0")
 
 try:
     import mujoco
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise MissingExtraError("MuJoCo is not installed; run `pip install mujoco`.") from error
+except (ImportError, AttributeError, OSError, RuntimeError) as error:
+    # AttributeError: what PyOpenGL raises, already on import, where libEGL is not installed.
+    raise MissingExtraError(
+        f"MuJoCo cannot load its graphics with MUJOCO_GL={os.environ['MUJOCO_GL']}; "
+        f"run `sudo apt-get install libegl1` ({error})."
+    ) from error
 
 __all__ = ["mujoco", "open_gl_context"]
 
@@ -26,7 +32,6 @@ def open_gl_context(size: int) -> Any:
     """
     try:
         return mujoco.GLContext(size, size)
-    # AttributeError and TypeError: what PyOpenGL raises where the library it wraps is not there.
     except (ImportError, AttributeError, TypeError, OSError, RuntimeError) as error:
         raise MissingExtraError(
             f"No off-screen OpenGL context with MUJOCO_GL={os.environ['MUJOCO_GL']}; "
