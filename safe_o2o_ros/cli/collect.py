@@ -140,6 +140,7 @@ def manifest_of(args: argparse.Namespace, jobs: Sequence[Job]) -> Manifest:
 
 def _collect(jobs: Sequence[Job], workers: int) -> Iterator[Collected]:
     """Episodes as they finish, in any order; at most two a worker are under way, so memory stays bounded."""
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
     waiting = iter(jobs)
@@ -161,6 +162,9 @@ def _collect(jobs: Sequence[Job], workers: int) -> Iterator[Collected]:
             "fewer --workers"
         ) from error
     finally:
+        if running:  # interrupted: an unfinished episode is worth nothing, so nobody waits for it
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
