@@ -58,7 +58,7 @@ class RobotAdapter:
     def effective(self, raw: FloatArray) -> FloatArray:
         """Raw actions, shape (..., A), to effective actions in [-1, 1], float32."""
         sat = np.asarray(self.saturation, np.float32)
-        return np.clip(np.asarray(raw, np.float32) / sat, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(np.asarray(raw, np.float32) / sat, -1.0, 1.0), np.float32)
 
     def raw(self, effective: FloatArray) -> FloatArray:
         """Effective actions, shape (..., A), to the smallest raw actions with that effect, float32."""
@@ -96,12 +96,11 @@ class RobotAdapter:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RobotAdapter:
         """Inverse of `to_json`. Raises TypeError on unknown or missing fields."""
-        return cls(
-            **{
-                k: tuple(float("inf") if x is None else x for x in v) if isinstance(v, list) else v
-                for k, v in data.items()
-            }
-        )
+        fields: dict[str, Any] = {
+            k: tuple(float("inf") if x is None else x for x in v) if isinstance(v, list) else v
+            for k, v in data.items()
+        }
+        return cls(**fields)
 
 
 _UNLIMITED = (float("inf"), float("inf"))

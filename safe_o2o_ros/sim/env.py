@@ -182,7 +182,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
         self._goals += 1
         if self._goals >= len(self._layout.goals):
-            self._layout = self._layout.with_goal(draw_goal(self.task, self._layout, self.np_random))
+            objects = {g.kind.key: scene.objects_xy(g.kind.key) for g in self.task.groups}
+            goal = draw_goal(self.task, scene.agent_xy(), objects, self.np_random)
+            self._layout = self._layout.with_goal(goal)
         scene.set_goal(self._layout.goals[self._goals])
         self._rule.goal_moved()
 

@@ -79,14 +79,20 @@ def make_layout(task: TaskSpec, given: Mapping[str, Any] | None, rng: np.random.
     )
 
 
-def draw_goal(task: TaskSpec, layout: Layout, rng: np.random.Generator) -> XY:
+def draw_goal(
+    task: TaskSpec,
+    agent: NDArray[np.float64],
+    objects: Mapping[str, NDArray[np.float64]],
+    rng: np.random.Generator,
+) -> XY:
     """A further goal, by the rule used at reset.
 
-    As in the benchmark, it keeps its distance from where robot and objects were placed at reset.
+    `agent` (2,), `objects` kind -> (n, 2): where they are *now*, m. As in the benchmark, a goal never
+    appears on a robot or a vase that has moved since the reset.
     """
-    others = [(layout.agent[:2], task.robot.keepout)]
+    others: list[tuple[XY, float]] = [((float(agent[0]), float(agent[1])), task.robot.keepout)]
     for group in task.groups:
-        others += [(p, group.keepout) for p in layout.objects[group.kind.key]]
+        others += [((float(x), float(y)), group.keepout) for x, y in objects[group.kind.key]]
     goal = _draw_point(task.extent, task.goal_keepout, others, rng, _TRIES_PER_LAYOUT)
     if goal is None:
         raise LayoutError("No room is left for a new goal; give fewer or other objects in the layout.")

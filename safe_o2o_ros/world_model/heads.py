@@ -36,13 +36,15 @@ class TwoHotHead(nn.Module):
         units: int,
         layers: int = 1,
         bins: int = 63,
-        limit: float = 5.0,
+        low: float = -4.0,
+        high: float = 4.0,
         positive_weight: float = 1.0,
     ) -> None:
+        """`low`, `high`: first and last bin, symlog scale; 4 stands for 53.6. Zero must be a bin."""
         super().__init__()
         self.net = MLP(inputs, bins, units, layers, zero_output=True)
         self.positive_weight = positive_weight
-        self.register_buffer("bins", torch.linspace(-limit, limit, bins))
+        self.register_buffer("bins", torch.linspace(low, high, bins))
 
     def loss(self, feature: Tensor, target: Tensor) -> Tensor:
         """Weighted cross-entropy (...) in nats for targets (...)."""

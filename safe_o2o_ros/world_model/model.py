@@ -40,7 +40,9 @@ class WorldModel(nn.Module):
         self.decoder = ImageDecoder(config, config.feature)
         transition = config.feature + config.action_dim
         self.reward = TwoHotHead(transition, config.units)
-        self.cost = TwoHotHead(transition, config.units, positive_weight=scales.cost_positive)
+        self.cost = TwoHotHead(
+            transition, config.units, bins=31, low=0.0, high=3.0, positive_weight=scales.cost_positive
+        )
         self.cont = BernoulliHead(transition, config.units)
         self.behaviour = Actor(config)
 

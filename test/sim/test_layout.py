@@ -50,12 +50,14 @@ def test_layout_survives_json():
     assert again == layout
 
 
-def test_further_goals_keep_clear_of_what_was_placed():
+def test_further_goals_keep_clear_of_where_robot_and_objects_are_now():
     layout = make_layout(TASK, None, rng(1))
+    objects = {kind: np.array(points).reshape(-1, 2) for kind, points in layout.objects.items()}
+    driven_to = np.array([0.9, -0.4])
     generator = rng(2)
     for _ in range(50):
-        goal = draw_goal(TASK, layout, generator)
-        assert math.dist(goal, layout.agent[:2]) >= AGENT + GOAL
+        goal = draw_goal(TASK, driven_to, objects, generator)
+        assert math.dist(goal, driven_to) >= AGENT + GOAL
         assert all(math.dist(goal, h) >= HAZARD + GOAL for h in layout.objects["hazards"])
         assert all(math.dist(goal, v) >= VASE + GOAL for v in layout.objects["vases"])
 
