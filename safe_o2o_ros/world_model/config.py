@@ -25,7 +25,9 @@ class ModelConfig:
     classes: int = 16
     """Classes of each categorical variable."""
     units: int = 256
-    """Width of every hidden layer."""
+    """Width of every hidden layer of the world model and the actor."""
+    critic_units: int = 160
+    """Width of the critics' hidden layers; a bundle carries nine of these networks."""
     unimix: float = 0.01
     """Share of the uniform distribution mixed into every categorical."""
     ensemble: int = 2

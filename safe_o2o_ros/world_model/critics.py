@@ -16,7 +16,8 @@ class QEnsemble(nn.Module):
         super().__init__()
         inputs = config.feature + config.action_dim
         self.members = nn.ModuleList(
-            MLP(inputs, 1, config.units, layers=2, zero_output=not bounded) for _ in range(config.ensemble)
+            MLP(inputs, 1, config.critic_units, layers=2, zero_output=not bounded)
+            for _ in range(config.ensemble)
         )
         self.bounded = bounded
 
@@ -32,7 +33,7 @@ class VCritic(nn.Module):
 
     def __init__(self, config: ModelConfig, bounded: bool = False) -> None:
         super().__init__()
-        self.net = MLP(config.feature, 1, config.units, layers=2, zero_output=not bounded)
+        self.net = MLP(config.feature, 1, config.critic_units, layers=2, zero_output=not bounded)
         self.bounded = bounded
 
     def forward(self, feature: Tensor) -> Tensor:
