@@ -1,4 +1,4 @@
-"""Where the filter's answers leave: the same values as `cmd_vel` (fresh stamp) and `executed_cmd` (image's stamp)."""
+"""Where answers leave: the same values as `cmd_vel` (fresh stamp) and `executed_cmd` (image's stamp)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CommandOutput:
     """The only publisher of motion in this package."""
 
     def __init__(self, node: Node, adapter: RobotAdapter, pipeline: QoSProfile, stamped: bool) -> None:
-        """`pipeline`: quality of service of `executed_cmd`; `stamped`: cmd_vel is TwistStamped, else Twist."""
+        """`pipeline`: quality of service of `executed_cmd`; `stamped`: TwistStamped, else Twist."""
         self._node = node
         self._adapter = adapter
         self._stamped = stamped

@@ -53,22 +53,18 @@ def to_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
 def from_image(message: Image) -> NDArray[np.uint8]:
     """An rgb8 or bgr8 Image to (h, w, 3) uint8 RGB. Raises FrameError."""
     if message.encoding not in ("rgb8", "bgr8"):
-        raise FrameError(
-            f"an image has the encoding '{message.encoding}': set the camera to rgb8 or bgr8"
-        )
+        raise FrameError(f"an image has the encoding '{message.encoding}': set the camera to rgb8 or bgr8")
     height, width, step = message.height, message.width, message.step
     data = np.frombuffer(message.data, np.uint8)
     if min(height, width) < 1 or step < 3 * width or data.size != height * step:
         raise FrameError(
-            f"an image of {width}x{height} with step {step} carries {data.size} bytes: the camera driver is wrong"
+            f"an image of {width}x{height} with step {step} has {data.size} bytes: mend the camera driver"
         )
     pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
     return pixels[:, :, ::-1] if message.encoding == "bgr8" else pixels
 
 
-def to_camera_info(
-    height: int, width: int, fovy_deg: float, stamp_ns: int, frame_id: str
-) -> CameraInfo:
+def to_camera_info(height: int, width: int, fovy_deg: float, stamp_ns: int, frame_id: str) -> CameraInfo:
     """An ideal pinhole camera with square pixels; `fovy_deg` is the vertical field of view, degrees."""
     message = CameraInfo()
     message.header.stamp = to_time(stamp_ns)
@@ -97,10 +93,10 @@ def to_latent_image(latent: Latent) -> Image:
 
 
 def from_latent_image(message: Image) -> Latent:
-    """Inverse of `to_latent_image`; the surprise travels on its own topic and is NaN here. Raises FrameError."""
+    """Inverse of `to_latent_image`; the surprise has its own topic and is NaN here. Raises FrameError."""
     if message.encoding != "32FC1" or message.height != 1 or len(message.data) != 4 * message.width:
         raise FrameError(
-            f"a latent must be a 32FC1 image of height 1, got {message.encoding} {message.width}x{message.height}: "
+            f"a latent must be 32FC1 of height 1, got {message.encoding} {message.width}x{message.height}: "
             "check what is remapped to 'latent'"
         )
     order = ">f4" if message.is_bigendian else "<f4"

@@ -10,10 +10,11 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, String
 
-from safe_o2o_ros.bundle import ENCODER, load_bundle, sha256
+from safe_o2o_ros.bundle import ENCODER, sha256
 from safe_o2o_ros.errors import FrameError, NonFiniteError
 from safe_o2o_ros.manifest import MANIFEST_NAME
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
 from safe_o2o_ros.nodes.images import ImageInput
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
@@ -21,14 +22,34 @@ from safe_o2o_ros.perception.encoder import RecurrentEncoder
 from safe_o2o_ros.perception.frames import FramePairing
 from safe_o2o_ros.perception.session import EncoderSession
 
+IMAGE_QOS = ("auto", "best_effort", "reliable")
 SPECS = (
-    Spec("bundle", "", "Directory of the model bundle."),
-    Spec("task", "", "Refuse a bundle made for another task; empty accepts any."),
-    Spec("lockstep", False, "Wait without bound for the executed command of each frame (repeatable simulation)."),
-    Spec("image_qos", "auto", "Reliability of the image subscriptions.", choices=("auto", "best_effort", "reliable")),
-    Spec("executed_timeout", 0.0, "Longest wait for an executed command, seconds; 0 = half a period.", 0.0, 10.0),
-    Spec("rate_warning", 0.7, "Warn when frame sets come at less than this share of the control rate.", 0.0, 1.0),
-    Spec("provider", "CPUExecutionProvider", "ONNX Runtime execution provider."),
+    *BUNDLE_SPECS,
+    Spec(
+        "lockstep",
+        False,
+        "Wait without bound for each frame's executed command.",
+    ),
+    Spec(
+        "image_qos",
+        "auto",
+        "Reliability of the image subscriptions.",
+        choices=("auto", "best_effort", "reliable"),
+    ),
+    Spec(
+        "executed_timeout",
+        0.0,
+        "Longest wait for a command, seconds; 0 = half a period.",
+        0.0,
+        10.0,
+    ),
+    Spec(
+        "rate_warning",
+        0.7,
+        "Warn below this share of the control rate.",
+        0.0,
+        1.0,
+    ),
 )
 _DIAGNOSTICS_S = 1.0
 
@@ -39,16 +60,14 @@ class EncoderNode(ThinNode):
     def __init__(self) -> None:
         super().__init__("encoder_node", SPECS)
         p = self.parameters
-        bundle = load_bundle(p["bundle"], (ENCODER,), p["task"] or None, (p["provider"],))
+        bundle = open_bundle(p, (ENCODER,))
         manifest = bundle.manifest
         self._adapter = manifest.adapter
         self._period_s = manifest.period_s
         spec = manifest.image
         self._pairing = FramePairing(spec.cameras, spec.height, spec.width)
         wait_s = p["executed_timeout"] or manifest.period_s / 2.0
-        self._session = EncoderSession(
-            RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s
-        )
+        self._session = EncoderSession(RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s)
         self._frames = 0
         self._reported_s = time.monotonic()
         self._reported: tuple[object, ...] = ()

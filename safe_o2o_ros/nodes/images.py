@@ -14,7 +14,7 @@ from safe_o2o_ros.nodes import qos
 
 
 class ImageInput:
-    """One camera's `<camera>/image_raw`. `image_qos`: best_effort, reliable, or auto = as the publisher offers."""
+    """One camera's `<camera>/image_raw`. `image_qos`: best_effort, reliable, or auto = as offered."""
 
     def __init__(
         self, node: Node, camera: str, image_qos: str, callback: Callable[[str, Image], None]

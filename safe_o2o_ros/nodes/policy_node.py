@@ -6,20 +6,19 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from safe_o2o_ros.bundle import POLICY, load_bundle
+from safe_o2o_ros.bundle import POLICY
 from safe_o2o_ros.errors import FrameError, NonFiniteError
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.types import Latent
 
 SPECS = (
-    Spec("bundle", "", "Directory of the model bundle."),
-    Spec("task", "", "Refuse a bundle made for another task; empty accepts any."),
+    *BUNDLE_SPECS,
     Spec("lockstep", False, "Quality of service of repeatable simulation."),
     Spec("seed", 0, "Seed of the draw between policies.", 0),
-    Spec("provider", "CPUExecutionProvider", "ONNX Runtime execution provider."),
 )
 
 
@@ -29,7 +28,7 @@ class PolicyNode(ThinNode):
     def __init__(self) -> None:
         super().__init__("policy_node", SPECS)
         p = self.parameters
-        bundle = load_bundle(p["bundle"], (POLICY,), p["task"] or None, (p["provider"],))
+        bundle = open_bundle(p, (POLICY,))
         self._adapter = bundle.manifest.adapter
         self._size = bundle.manifest.latent.size
         self._policy = ExpansionPolicy(bundle, p["seed"])
@@ -74,9 +73,7 @@ class PolicyNode(ThinNode):
         except NonFiniteError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
-        self._command.publish(
-            conversions.to_twist_stamped(proposal.action, proposal.stamp_ns, self._adapter)
-        )
+        self._command.publish(conversions.to_twist_stamped(proposal.action, proposal.stamp_ns, self._adapter))
 
 
 def main() -> int:

@@ -34,7 +34,7 @@ def facts() -> QoSProfile:
 
 
 def series(lockstep: bool) -> QoSProfile:
-    """Values of which none may be lost: reward, cost, surprise, state. Lockstep latches them as `pipeline` does."""
+    """Values of which none may be lost. Lockstep latches them as `pipeline` does."""
     return _profile(50, reliable=True, latched=lockstep)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from rclpy.utilities import remove_ros_args
 
 from safe_o2o_ros.errors import SafeO2OError, UsageError
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
+from safe_o2o_ros.processes import PARENT_VARIABLE
 
 _LAST_WORDS_S = 2.0
 
@@ -49,15 +51,21 @@ AnyNode = TypeVar("AnyNode", bound=ThinNode)
 
 
 class _Stop:
-    """Set by SIGINT or SIGTERM."""
+    """SIGINT, SIGTERM, or the launcher is gone: without it nobody would ever end this process."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self._signalled = False
+        self._launcher = os.environ.get(PARENT_VARIABLE)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self._signalled = True
+
+    @property
+    def requested(self) -> bool:
+        """The process is to end."""
+        return self._signalled or (self._launcher is not None and str(os.getppid()) != self._launcher)
 
 
 def run(make: Callable[[], AnyNode], argv: Sequence[str] | None = None) -> int:
@@ -78,10 +86,10 @@ def run(make: Callable[[], AnyNode], argv: Sequence[str] | None = None) -> int:
 
 
 def _init(arguments: list[str]) -> None:
-    left = remove_ros_args(arguments)[1:]
-    if left:
-        raise UsageError(f"unknown argument '{left[0]}': nodes take only ROS arguments, after --ros-args")
     try:
+        left = remove_ros_args(arguments)[1:]
+        if left:
+            raise UsageError(f"unknown argument '{left[0]}': nodes take only ROS arguments, after --ros-args")
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except (RuntimeError, ValueError) as error:
         # rclpy's own argument errors derive from RuntimeError or ValueError; their first line says it all.

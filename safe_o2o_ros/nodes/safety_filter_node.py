@@ -13,9 +13,10 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, String
 from std_srvs.srv import SetBool, Trigger
 
-from safe_o2o_ros.bundle import SAFETY, Bundle, load_bundle
+from safe_o2o_ros.bundle import SAFETY, Bundle
 from safe_o2o_ros.errors import FrameError, UsageError
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
 from safe_o2o_ros.nodes.command_output import CommandOutput
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
@@ -28,8 +29,7 @@ from safe_o2o_ros.types import BRAKE_REASONS, Decision, Latent, Mode, Proposal
 
 LATENT, NOMINAL = "latent", "cmd_vel_nominal"
 SPECS = (
-    Spec("bundle", "", "Directory of the model bundle; empty brakes, except in mode limits_only."),
-    Spec("task", "", "Refuse a bundle made for another task; empty accepts any."),
+    *BUNDLE_SPECS,
     Spec("mode", "filter", "What to do with what is computed.", choices=tuple(m.value for m in Mode)),
     Spec("adapter", "point", "Robot assumed when no bundle is given.", choices=tuple(ADAPTERS)),
     Spec("start_enabled", False, "Enabled from the start, without a call of ~/enable."),
@@ -39,7 +39,6 @@ SPECS = (
     Spec("stop_pub_timeout", 1.0, "Zeros are sent this long after a stop, then nothing, seconds.", 0.0, 60.0),
     Spec("enable_stamped_cmd_vel", True, "cmd_vel is TwistStamped, else Twist."),
     Spec("state_every_tick", False, "Publish safety/state for every decision, not only changes and 2 Hz."),
-    Spec("provider", "CPUExecutionProvider", "ONNX Runtime execution provider."),
 )
 _STATE_S = 0.5
 
@@ -54,7 +53,7 @@ class SafetyFilterNode(ThinNode):
         self._lockstep = bool(p["lockstep"])
         needs_latent = self._mode is not Mode.LIMITS_ONLY
         networks = (SAFETY,) if needs_latent else ()
-        bundle = load_bundle(p["bundle"], networks, p["task"] or None, (p["provider"],)) if p["bundle"] else None
+        bundle = open_bundle(p, networks) if p["bundle"] else None
         self._adapter = bundle.manifest.adapter if bundle else ADAPTERS[p["adapter"]]
         self._filter = self._make_filter(bundle, 1.0 / p["filter_frequency"])
         inputs = (LATENT, NOMINAL) if needs_latent else (NOMINAL,)

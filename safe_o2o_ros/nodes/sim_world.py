@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
 from safe_o2o_ros.types import Decision, FloatArray
@@ -47,22 +45,13 @@ class SimWorld:
 
     def __init__(self, options: WorldOptions) -> None:
         """Make the environment. Raises UsageError naming what the task does not have."""
-        import safe_o2o_ros.sim  # noqa: F401  (registers the environments)
-        from safe_o2o_ros.sim.tasks import TASKS, env_id
+        from safe_o2o_ros.sim.env import TaskEnv  # MuJoCo, only where a world is made
 
         self.options = options
-        if options.task not in TASKS:
-            raise UsageError(f"task '{options.task}' is unknown; use one of: {', '.join(TASKS)}.")
-        self._env = gymnasium.make(
-            env_id(options.task),
-            action_repeat=options.action_repeat,
-            cameras=options.cameras,
-            variant=options.variant,
-        )
-        self._task: Any = self._env.unwrapped
-        self.adapter = self._task.adapter
-        self.period_s = float(self._task.period_s)
-        whole = -(-self._task.task.episode_steps // options.action_repeat)
+        self._env = TaskEnv(options.task, options.action_repeat, options.cameras, options.variant)
+        self.adapter = self._env.adapter
+        self.period_s = float(self._env.period_s)
+        whole = -(-self._env.task.episode_steps // options.action_repeat)
         self.periods = min(whole, options.max_periods or whole)
         """Control periods of an episode."""
         self.episode = -1
@@ -91,7 +80,7 @@ class SimWorld:
 
     def state(self) -> Any:
         """The true state: position (2,) m, yaw rad, velocity (2,) m/s in the world frame, yaw_rate rad/s."""
-        return self._task.privileged_state()
+        return self._env.privileged_state()
 
     def note(self, nominal: FloatArray, decision: Decision, surprise: float) -> None:
         """Put the answer to the newest frame into the record."""
@@ -125,7 +114,7 @@ class SimWorld:
         if not self.options.record:
             return
         state = self.state()
-        top = self._task.render_top(self.options.top_size) if self.options.top_size else None
+        top = self._env.render_top(self.options.top_size) if self.options.top_size else None
         self._recorder.frame(images if top is not None else {}, state.position, state.yaw, top)
 
 

@@ -1,4 +1,4 @@
-"""What one driven episode looked like, tick by tick: written by the graph and by the evaluator, read by the report."""
+"""One driven episode, tick by tick: written by the graph and by the evaluator, read by the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCALARS = ("seed", "period_s", "goals", "control_steps", "success", "layout", "
 
 @dataclass(frozen=True)
 class EpisodeLog:
-    """One episode of T control periods; row k is the frame the k-th decision was made from and what followed."""
+    """One episode of T control periods; row k is the frame of the k-th decision and what followed."""
 
     seed: int
     period_s: float
@@ -78,7 +78,7 @@ class EpisodeLog:
             with path.open("wb") as stream:
                 np.savez(stream, allow_pickle=False, **arrays)
         except OSError as error:
-            raise StoreError(f"the episode log {path} cannot be written ({error.strerror}): free some space") from error
+            raise StoreError(f"the episode log {path} cannot be written: {error.strerror}") from error
 
     @classmethod
     def load(cls, path: Path) -> EpisodeLog:

@@ -1,4 +1,4 @@
-"""A complete model bundle with random weights, a few kilobytes large: real ONNX graphs, no training, no torch."""
+"""A complete model bundle with random weights: real ONNX graphs of a few kilobytes, no training, no torch."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def write_tiny_bundle(
 
 
 def _encoder(rng: np.random.Generator, channels: int) -> bytes:
-    pool = 64 // SIDE
+    size = [64 // SIDE, 64 // SIDE]
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["float", "full"], ["unit"]),
         helper.make_node("Transpose", ["unit"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["planes"], ["pooled"], kernel_shape=[pool, pool], strides=[pool, pool]),
+        helper.make_node("AveragePool", ["planes"], ["pooled"], kernel_shape=size, strides=size),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w_image"], ["seen"]),
         helper.make_node("Sub", ["one", "is_first"], ["keep"]),
