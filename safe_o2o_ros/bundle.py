@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from safe_o2o_ros.atomic import place_directory, sync_directory
 from safe_o2o_ros.errors import (
+    BundleError,
     BundleHashError,
     BundleMismatchError,
     BundleMissingError,
     BundleNonFiniteError,
     BundleSchemaError,
+    BundleShapeError,
 )
 from safe_o2o_ros.inference import Network
 from safe_o2o_ros.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -28,6 +31,9 @@ ENCODER = "encoder.onnx"
 POLICY = "policy.onnx"
 SAFETY = "safety.onnx"
 NETWORKS = (ENCODER, POLICY, SAFETY)
+
+_PROBE_COMMANDS = 3
+"""Commands scored by a probe step: more than one, since the filter scores many at a time."""
 
 _Signature = tuple[dict[str, tuple[tuple[int | None, ...], str]], tuple[str, ...]]
 
@@ -106,12 +112,21 @@ def load_bundle(
     for name, expected in manifest.files.items():
         file = directory / name
         if Path(name).name != name:
-            raise BundleSchemaError(f"the manifest of '{directory}' lists '{name}', which is not a plain file name")
+            raise BundleSchemaError(
+                f"the manifest of '{directory}' lists '{name}', which is not a plain file name"
+            )
         if not file.is_file():
             raise BundleMissingError(f"bundle '{directory}' lacks {name}: copy the whole directory again")
-        if sha256(file) != expected:
+        try:
+            digest = sha256(file)
+        except OSError as error:
+            raise BundleMissingError(
+                f"{file} cannot be read ({error.strerror}): copy the bundle again"
+            ) from error
+        if digest != expected:
             raise BundleHashError(
-                f"{file} does not have the sha256 its manifest states: the file is damaged or was changed, copy it again"
+                f"{file} does not have the sha256 its manifest states: it is damaged or was changed, "
+                "copy it again"
             )
     loaded = {name: Network(directory / name, providers) for name in networks}
     for name, network in loaded.items():
@@ -127,8 +142,10 @@ def _probe(
 ) -> None:
     """One step on zeros: the signature holds and every output is finite. Doubles as warm-up."""
     network.check_signature(inputs, outputs)
+    free = {0: 1, 1: _PROBE_COMMANDS}
     probe: dict[str, Any] = {
-        name: np.zeros([1 if d is None else d for d in shape], dtype) for name, (shape, dtype) in inputs.items()
+        name: np.zeros([free[i] if d is None else d for i, d in enumerate(shape)], dtype)
+        for name, (shape, dtype) in inputs.items()
     }
     results = network.run(probe)
     expected = {
@@ -137,56 +154,63 @@ def _probe(
         "surprise": (1, 1),
         "actions": (1, manifest.expansion.proposals, manifest.adapter.action_dim),
         "scores": (1, manifest.expansion.proposals),
-        "risk": (1, 1),
-        "cost": (1, 1),
+        "risk": (1, _PROBE_COMMANDS),
+        "cost": (1, _PROBE_COMMANDS),
         "state_risk": (1, 1),
     }
     for name in outputs:
-        if results[name].shape != expected[name]:
-            raise BundleMismatchError(
-                f"{network.name} gives '{name}' with shape {results[name].shape}, "
-                f"the manifest promises {expected[name]}: export the bundle again"
+        if results[name].shape != expected[name] or results[name].dtype != np.float32:
+            raise BundleShapeError(
+                f"{network.name} gives '{name}' as {results[name].dtype} {results[name].shape}, "
+                f"the manifest promises float32 {expected[name]}: export the bundle again"
             )
         if not np.isfinite(results[name]).all():
-            raise BundleNonFiniteError(f"{network.name} gives a non-finite '{name}' on a probe step: do not deploy it")
+            raise BundleNonFiniteError(
+                f"{network.name} gives a non-finite '{name}' on a probe step: do not deploy it"
+            )
+
+
+def check_target(directory: Path) -> None:
+    """Raise BundleError unless a bundle may be written to `directory`: absent, empty, or a bundle now."""
+    ours = directory.is_dir() and (
+        (directory / MANIFEST_NAME).is_file() or next(directory.iterdir(), None) is None
+    )
+    if directory.exists() and not ours:
+        raise BundleError(
+            f"'{directory}' holds something else than a model bundle, which would be deleted: "
+            "give a directory that does not exist yet"
+        )
 
 
 def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     """Write a bundle atomically: temporary directory, fsync, rename. Returns the manifest with hashes.
 
-    An existing bundle at `directory` is replaced only once the new one is complete on disk.
+    An existing bundle at `directory` is replaced, in one step, only once the new one is complete on
+    disk. Raises BundleError when something else stands there, or when the disk refuses.
     """
     directory = directory.absolute()
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    check_target(directory)
     manifest = dataclasses.replace(
         manifest, files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     )
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    temporary: Path | None = None
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
         for name, data in {**files, MANIFEST_NAME: manifest.to_json().encode()}.items():
             with (temporary / name).open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
         temporary.chmod(0o755)
-        _fsync_directory(temporary)
-        if directory.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
-            directory.rename(old / "bundle")
-            temporary.rename(directory)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(directory)
-        _fsync_directory(directory.parent)
+        sync_directory(temporary)
+        place_directory(temporary, directory)
+    except OSError as error:
+        raise BundleError(
+            f"the bundle cannot be written to '{directory}' ({error.strerror}): free some space or choose "
+            "another directory"
+        ) from error
     finally:
-        if temporary.exists():
+        if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
     return manifest
-
-
-def _fsync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

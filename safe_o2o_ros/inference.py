@@ -56,8 +56,15 @@ class Network:
         self.outputs: list[str] = [o.name for o in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Evaluate. Arrays must have the graph's dtypes; leading axis is the batch. Returns outputs by name."""
-        values = self._session.run(None, dict(inputs))
+        """Evaluate. Arrays must have the graph's dtypes; leading axis is the batch. Returns outputs by name.
+
+        Raises BundleShapeError when the graph cannot take them.
+        """
+        try:
+            values = self._session.run(None, dict(inputs))
+        except Exception as error:  # ONNX Runtime's exception classes share no public base
+            reason = str(error).splitlines()[0]
+            raise BundleShapeError(f"{self.name} does not run ({reason}): export the bundle again") from error
         return dict(zip(self.outputs, values, strict=True))
 
     def check_signature(
@@ -65,7 +72,8 @@ class Network:
     ) -> None:
         """Compare with what the manifest promises.
 
-        `inputs` maps a name to (shape with None for the batch axis, "float32" | "uint8").
+        `inputs` maps a name to (shape with None for a free axis, "float32" | "uint8"). The first axis, the
+        batch, may be fixed in the graph, another free one may not.
         Raises BundleShapeError naming the first difference.
         """
         for name, (shape, dtype) in inputs.items():
@@ -74,7 +82,8 @@ class Network:
             got_shape, got_type = self.inputs[name]
             fixed = [d if isinstance(d, int) else None for d in got_shape]
             same = len(fixed) == len(shape) and all(
-                a is None or b is None or a == b for a, b in zip(fixed, shape, strict=True)
+                a is None or a == b or (b is None and axis == 0)
+                for axis, (a, b) in enumerate(zip(fixed, shape, strict=True))
             )
             if not same or _DTYPES.get(got_type) != np.dtype(dtype):
                 raise BundleShapeError(
@@ -83,7 +92,9 @@ class Network:
                 )
         extra = sorted(set(self.inputs) - set(inputs))
         if extra:
-            raise BundleShapeError(f"{self.name} wants an unknown input '{extra[0]}': export the bundle again")
+            raise BundleShapeError(
+                f"{self.name} wants an unknown input '{extra[0]}': export the bundle again"
+            )
         missing = [o for o in outputs if o not in self.outputs]
         if missing:
             raise BundleShapeError(f"{self.name} lacks the output '{missing[0]}': export the bundle again")

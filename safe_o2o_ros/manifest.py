@@ -110,14 +110,18 @@ class Manifest:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Read and check `directory`/manifest.json. Raises BundleMissingError, BundleSchemaError, BundleVersionError."""
+    """Read and check `directory`/manifest.json.
+
+    Raises BundleMissingError, BundleSchemaError, BundleVersionError.
+    """
     path = directory / MANIFEST_NAME
     if not path.is_file():
         raise BundleMissingError(
-            f"no model bundle at '{directory}': {MANIFEST_NAME} is missing; give a directory made by `safe-o2o pretrain`"
+            f"no model bundle at '{directory}': {MANIFEST_NAME} is missing; give a directory made by "
+            "`safe-o2o pretrain`"
         )
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (ValueError, OSError) as error:
         raise BundleSchemaError(
             f"{path} cannot be read as JSON ({error}): restore it or export the bundle again"
@@ -129,7 +133,36 @@ def read_manifest(directory: Path) -> Manifest:
             f"{path} has schema version {data['schema_version']}, this software reads {SCHEMA_VERSION}: "
             "use the matching release or export the bundle again"
         )
-    return typing.cast(Manifest, _build(Manifest, data, str(path)))
+    manifest = typing.cast(Manifest, _build(Manifest, data, str(path)))
+    for sentence, holds in _promises(manifest):
+        if not holds:
+            raise BundleSchemaError(f"{path}: {sentence}; export the bundle again")
+    return manifest
+
+
+def _refuse_constant(name: str) -> typing.NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _promises(m: Manifest) -> typing.Iterator[tuple[str, bool]]:
+    """What the values must fulfil beyond their types, so that no node has to ask."""
+    cameras = m.image.cameras
+    yield "image.cameras must be distinct names", bool(cameras) and len(set(cameras)) == len(cameras)
+    yield "image.height and image.width must be positive", m.image.height > 0 and m.image.width > 0
+    yield "action_repeat must be positive", m.action_repeat > 0
+    yield "period_s must be positive", 0.0 < m.period_s < math.inf
+    yield "latent sizes must be positive", m.latent.size > 0 and m.latent.state_size > 0
+    t, e = m.thresholds, m.expansion
+    finite = all(math.isfinite(x) for x in (t.risk, t.surprise_caution, t.surprise_stop))
+    yield "thresholds must be finite", finite
+    yield "expansion.proposals must be 1 or 2", e.proposals in (1, 2)
+    yield "expansion.temperature must be 0 or more", 0.0 <= e.temperature < math.inf
+    yield "expansion.hold_ticks must be 0 or more", e.hold_ticks >= 0
+    for purpose, ranges in m.seeds.items():
+        paired = all(len(r) == 2 and r[0] <= r[1] for r in ranges)
+        yield f"seeds.{purpose} must be a list of [first, last]", paired
+    for sentence, holds in m.adapter.promises():
+        yield f"adapter.{sentence}", holds
 
 
 def _build(cls: Any, data: Any, where: str) -> Any:
@@ -137,7 +170,10 @@ def _build(cls: Any, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise BundleSchemaError(f"{where} must be an object")
     if cls is RobotAdapter:
-        data = {k: [math.inf if x is None else x for x in v] if isinstance(v, list) else v for k, v in data.items()}
+        data = {
+            k: [math.inf if x is None else x for x in v] if isinstance(v, list) else v
+            for k, v in data.items()
+        }
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(data) - set(hints))
     if unknown:

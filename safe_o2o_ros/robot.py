@@ -14,7 +14,8 @@ top speed); for a velocity base it is a velocity.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,25 @@ class RobotAdapter:
     """Largest growth of the effective action's magnitude, per second; inf = unlimited."""
     max_decel: tuple[float, ...]
     """Largest decrease of the effective action's magnitude, per second; inf = unlimited."""
+
+    def promises(self) -> Iterator[tuple[str, bool]]:
+        """What the values of a usable adapter fulfil, each as a sentence and whether it holds."""
+        columns = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "brake")]
+        same = len({len(column) for column in columns}) == 1 and self.action_dim > 0
+        yield "action_names and all other lists must have one entry per action channel", same
+        yield "scale must be finite and not 0", all(np.isfinite(x) and x != 0.0 for x in self.scale)
+        yield "saturation must be in (0, 1]", all(0.0 < x <= 1.0 for x in self.saturation)
+        yield "top_speed must be finite and positive", all(0.0 < x < np.inf for x in self.top_speed)
+        yield (
+            "time_constant_s must be finite, 0 or more",
+            all(0.0 <= x < np.inf for x in self.time_constant_s),
+        )
+        rates = (*self.max_accel, *self.max_decel)
+        yield "max_accel and max_decel must be positive", all(x > 0.0 for x in rates)
+        yield "brake must be one of velocity, reverse_thrust", self.brake in ("velocity", "reverse_thrust")
+        # Without lag the speed is the command, and there is nothing to push against.
+        lag = self.brake == "velocity" or self.time_constant_s[0] > 0.0
+        yield "time_constant_s of a base that brakes by reverse_thrust must be positive", lag
 
     @property
     def action_dim(self) -> int:
