@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from safe_o2o_ros.errors import MissingExtraError, UsageError
 
@@ -47,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError("training needs torch: run `pip install safe_o2o_ros[train]`") from error
-    from rich.console import Console
-
     from safe_o2o_ros.learning.calibrate import thresholds_from_run
     from safe_o2o_ros.learning.config import resolve
     from safe_o2o_ros.learning.dataset import load_dataset
@@ -88,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
     worst = max(parity.per_step.values())
     console.print(
         f"bundle [bold]{manifest.version}[/bold] written to {args.out} "
-        f"(ONNX against torch: {worst:.1e} per step, {parity.rollout:.1e} and {parity.category_flips} category "
-        f"flips over {parity.steps} steps)"
+        f"(ONNX against torch: {worst:.1e} per step, {parity.rollout:.1e} and {parity.category_flips} "
+        f"category flips over {parity.steps} steps)"
     )
     if isinstance(finished.graphs.encoder, WorldModel):
         picture = run_dir / "reconstructions.png"
@@ -98,13 +99,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def _bars(console: object) -> Iterator[object]:
-    """Progress bars by phase: yields report(phase, done, total, scalars)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""report(phase, done, total, scalars)."""
 
-    assert isinstance(console, Console)
+_LINE_EVERY = 200
+"""Updates between log lines where there is no terminal for bars."""
+
+
+@contextlib.contextmanager
+def _bars(console: Console) -> Iterator[Report]:
+    """A progress bar for each phase; plain lines where the output is not a terminal."""
     columns = (
         TextColumn("{task.description:12}"),
         BarColumn(),
@@ -112,13 +116,15 @@ def _bars(console: object) -> Iterator[object]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[scalars]}"),
     )
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, object] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
 
         def report(phase: str, done: int, total: int, scalars: dict[str, float]) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total, scalars="")
-            shown = "  ".join(f"{k} {v:.3g}" for k, v in list(scalars.items())[:6])
-            bars.update(tasks[phase], completed=done, scalars=shown)  # type: ignore[arg-type]
+            shown = "  ".join(f"{k} {v:.3g}" for k, v in list(scalars.items())[:7])
+            bars.update(tasks[phase], completed=done, scalars=shown)
+            if not console.is_terminal and (done % _LINE_EVERY == 0 or done == total):
+                console.print(f"{phase} {done}/{total}  {shown}", soft_wrap=True)
 
         yield report

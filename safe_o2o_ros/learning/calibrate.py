@@ -32,7 +32,7 @@ def future_cost(
 
 
 def risk_threshold(risk: NDArray[np.float32], event: NDArray[np.bool_], alpha: float) -> float:
-    """Largest threshold t such that at most `alpha` of the commands with risk <= t have the event; 0 if none."""
+    """Largest t such that at most `alpha` of the commands with risk <= t have the event; 0 if none."""
     order = np.argsort(risk, kind="stable")
     rate = np.cumsum(event[order]) / np.arange(1, len(order) + 1)
     allowed = np.flatnonzero(rate <= alpha)

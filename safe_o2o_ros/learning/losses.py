@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def expectile(error: Tensor, tau: float) -> Tensor:
-    """Asymmetric squared error |tau - 1[error < 0]| error^2 with error = target - prediction (IQL, 2110.06169).
+    """|tau - 1[error < 0]| error^2 with error = target - prediction (IQL, arXiv 2110.06169).
 
     tau > 0.5 regresses to the upper side of the targets, tau < 0.5 to the lower.
     """

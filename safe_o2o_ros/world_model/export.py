@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -56,7 +55,7 @@ class EncoderGraph(nn.Module):
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """latent, next_state, surprise."""
-        return self.model.step(image, action, state, is_first)
+        return cast(Recurrence, self.model).step(image, action, state, is_first)
 
 
 class PolicyGraph(nn.Module):
@@ -102,7 +101,7 @@ def to_onnx(
     outputs: list[str],
     candidates: bool = False,
 ) -> bytes:
-    """Serialise; the leading axis of every input is free, and with `candidates` axis 1 of the last input too."""
+    """Serialise; axis 0 of every input is free, and with `candidates` axis 1 of the last input too."""
     batch = torch.export.Dim("batch", min=1, max=4096)
     shapes: list[dict[int, object]] = [{0: batch} for _ in example]
     if candidates:
@@ -121,10 +120,8 @@ def to_onnx(
             dynamo=True,
             verbose=False,
         )
-    buffer = io.BytesIO()
     assert program is not None
-    program.save(buffer)
-    return buffer.getvalue()
+    return bytes(program.model_proto.SerializeToString())
 
 
 def export_networks(graphs: Graphs) -> dict[str, bytes]:
@@ -171,7 +168,7 @@ def check_parity(
     images: NDArray[np.uint8],
     actions: NDArray[np.float32],
 ) -> Parity:
-    """Compare on a recorded sequence: images (T, H, W, C) uint8, effective actions (T, A) before each image."""
+    """Compare on recorded images (T, H, W, C) uint8 and effective actions (T, A) before each of them."""
     worst: dict[str, float] = {}
 
     def note(
@@ -187,12 +184,17 @@ def check_parity(
     torch_state = torch.zeros(1, graphs.state)
     rollout, flips = 0.0, 0
     for t in range(len(images)):
-        first = np.full((1, 1), float(t == 0), np.float32)
+        first: NDArray[np.float32] = np.full((1, 1), float(t == 0), np.float32)
         frame, action = images[t : t + 1], actions[t : t + 1].astype(np.float32)
         feature, following, surprise = graphs.encoder.step(
             torch.from_numpy(frame), torch.from_numpy(action), torch_state, torch.from_numpy(first)
         )
-        inputs = {"image": frame, "action": action, "state": torch_state.numpy(), "is_first": first}
+        inputs: dict[str, NDArray[Any]] = {
+            "image": frame,
+            "action": action,
+            "state": torch_state.numpy(),
+            "is_first": first,
+        }
         equal = networks["encoder.onnx"].run(inputs)
         note(["latent", "next_state", "surprise"], (feature, following, surprise), equal)
         free = networks["encoder.onnx"].run({**inputs, "state": own})

@@ -101,7 +101,7 @@ class RSSM(nn.Module):
         return deter, torch.stack(stochs, 1), torch.stack(posts, 1), self.prior(deter)
 
     def imagine(self, state: RSSMState, action: Tensor) -> tuple[RSSMState, Tensor]:
-        """One step without an image. Returns the sampled state and the feature (B, D + G*C) of probabilities."""
+        """One step without an image: the sampled state, and the feature (B, D + G*C) of probabilities."""
         deter = self.recur(state, action)
         prior = self.prior(deter)
         return RSSMState(deter, self.sample(prior)), torch.cat([deter, prior.exp().flatten(-2)], -1)

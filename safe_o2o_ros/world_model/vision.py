@@ -13,6 +13,15 @@ def normalise(image: Tensor) -> Tensor:
     return image.to(torch.float32) * (1.0 / 255.0) - 0.5
 
 
+def _channels_last(layers: list[nn.Module]) -> nn.Sequential:
+    """The layers in sequence, in the memory layout in which convolutions are fastest on CPUs."""
+    net = nn.Sequential(*layers)
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net
+
+
 class ImageEncoder(nn.Module):
     """Normalised image (B, H, W, C) -> embedding (B, E)."""
 
@@ -24,7 +33,7 @@ class ImageEncoder(nn.Module):
             outputs = config.depth * 2**i
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.SiLU()]
             inputs = outputs
-        self.net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.net = _channels_last(layers)
         self.size = inputs * (config.image_size // 16) ** 2
 
     def forward(self, image: Tensor) -> Tensor:
@@ -47,7 +56,7 @@ class ImageDecoder(nn.Module):
             layers += [nn.SiLU(), nn.ConvTranspose2d(width, outputs, 4, stride=2, padding=1)]
             width = outputs
         layers += [nn.SiLU(), nn.ConvTranspose2d(width, config.channels, 4, stride=2, padding=1)]
-        self.net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.net = _channels_last(layers)
 
     def forward(self, feature: Tensor) -> Tensor:
         """Reconstruction (B, H, W, C)."""

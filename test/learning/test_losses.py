@@ -37,7 +37,9 @@ def test_reachability_label_comes_from_the_observed_cost_alone():
 
 
 def test_td_target_bootstraps_over_a_time_limit_and_not_over_a_termination():
-    target = losses.td_target(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0]), torch.tensor([10.0, 10.0]), 0.9)
+    target = losses.td_target(
+        torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0]), torch.tensor([10.0, 10.0]), 0.9
+    )
     assert target.tolist() == pytest.approx([10.0, 1.0])
 
 
