@@ -3,9 +3,8 @@
 # Any Python 3.10 to 3.13:  make sim PYTHON=python3.12
 PYTHON ?= python3
 # What `pip install` is told for torch; only training and the tests need it. The version is the one the
-# tests run with. Machines differ in the build they should take, for example
-#   CPU only, a small download:  make test TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
-#   a certain CUDA:              make test TORCH="torch --index-url https://download.pytorch.org/whl/cu126"
+# tests run with. Machines differ in the build they should take: for CPU only, or for a certain CUDA, give
+# the index that pytorch.org names for it, e.g. make test TORCH="torch --index-url URL"
 TORCH ?= torch==2.13.0
 SIM_ARGS ?= --task PointGoal1 --episodes 3 --seed 40000
 # For pytest, e.g. make test TEST_ARGS="-k boundaries"

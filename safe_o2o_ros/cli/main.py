@@ -18,7 +18,7 @@ COMMANDS: dict[str, str] = {
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
     "bench": "measure latency and speed",
 }
-"""Subcommand -> help line. Module `safe_o2o_ros.cli.<name>` defines add_arguments(parser) and run(args) -> int."""
+"""Subcommand -> help line. `safe_o2o_ros.cli.<name>` defines add_arguments(parser) and run(args) -> int."""
 
 
 class _Parser(argparse.ArgumentParser):
