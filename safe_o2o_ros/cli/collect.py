@@ -24,7 +24,8 @@ from safe_o2o_ros.data import EpisodeReader, EpisodeWriter, Manifest, read_manif
 from safe_o2o_ros.errors import StoreError, UsageError
 from safe_o2o_ros.sim.demonstrators import DEFAULT_MIX, KINDS, kind_of, make_demonstrator, parse_mix
 
-TRAINING_SEEDS = (0, 9_999)
+SEED_RANGES = {"training": (0, 9_999), "selection": (10_000, 19_999), "calibration": (20_000, 29_999)}
+"""What recorded episodes may be used for -> first and last seed. Tests are scored on others."""
 CAMERAS = ("front", "back")
 ACTION_REPEAT = 4
 
@@ -43,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="directory of the store, created or continued"
     )
-    parser.add_argument("--seed", type=int, default=0, help="first seed; all must lie in 0-9999 (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="first seed: 0-9999 for training, 20000-29999 for calibration (default: 0)",
+    )
     parser.add_argument("--mix", help="shares of the demonstrators, e.g. safe:0.5,careless:0.5")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument(
@@ -95,11 +101,11 @@ def plan(args: argparse.Namespace) -> list[Job]:
     first, last = args.seed, args.seed + args.episodes - 1
     if args.episodes < 1 or args.workers < 1:
         raise UsageError("--episodes and --workers must be at least 1")
-    if first < TRAINING_SEEDS[0] or last > TRAINING_SEEDS[1]:
+    if not any(low <= first and last <= high for low, high in SEED_RANGES.values()):
+        known = ", ".join(f"{low}-{high} ({name})" for name, (low, high) in SEED_RANGES.items())
         raise UsageError(
-            f"seeds {first} to {last} leave the training range {TRAINING_SEEDS[0]}-{TRAINING_SEEDS[1]}; "
-            "the others are kept for selection, calibration and tests, and data from them would spoil those; "
-            "choose --seed and --episodes inside it"
+            f"seeds {first} to {last} lie in no one of the ranges {known}; data from others would spoil the "
+            "tests, so choose --seed and --episodes inside one of these"
         )
     mix = parse_mix(args.mix) if args.mix else DEFAULT_MIX
     return [

@@ -16,6 +16,11 @@ from safe_o2o_ros.errors import MissingExtraError, UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument("--data", type=Path, required=True, help="segment store made by `safe-o2o collect`")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        help="segment store of held-out episodes for the thresholds (default: the training data)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="directory of the bundle to write")
     parser.add_argument(
         "--method",
@@ -50,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError("training needs torch: run `pip install safe_o2o_ros[train]`") from error
-    from safe_o2o_ros.learning.calibrate import thresholds_from_run
+    from safe_o2o_ros.learning.calibrate import calibrate
     from safe_o2o_ros.learning.config import resolve
     from safe_o2o_ros.learning.dataset import load_dataset
-    from safe_o2o_ros.learning.package import package
+    from safe_o2o_ros.learning.package import package, seed_ranges
     from safe_o2o_ros.learning.pictures import save_reconstructions
     from safe_o2o_ros.learning.pretrain import train, train_clone
     from safe_o2o_ros.world_model.model import WorldModel
@@ -85,7 +90,13 @@ def run(args: argparse.Namespace) -> int:
         method = train if args.method == "fosp" else train_clone
         finished = method(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
         writer.close()
-    manifest, parity = package(finished, args.out, thresholds_from_run(finished))
+    seeds = {"training": seed_ranges(dataset)}
+    held_out, source = dataset, "training episodes"
+    if args.calibration is not None:
+        held_out, source = load_dataset(args.calibration, 1), "held-out episodes"
+        seeds["calibration"] = seed_ranges(held_out)
+    thresholds = calibrate(finished.score(held_out), held_out, source)
+    manifest, parity = package(finished, args.out, thresholds, seeds)
     worst = max(parity.per_step.values())
     console.print(
         f"bundle [bold]{manifest.version}[/bold] written to {args.out} "

@@ -6,15 +6,13 @@ is the largest one whose event rate over executed commands stays within alpha.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.manifest import Thresholds
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.learning.pretrain import Run
 
 
 def future_cost(
@@ -39,11 +37,22 @@ def risk_threshold(risk: NDArray[np.float32], event: NDArray[np.bool_], alpha: f
     return float(risk[order][allowed[-1]]) if len(allowed) else 0.0
 
 
-def thresholds_from_run(run: Run, alpha: float = 0.02, horizon: int = 10) -> Thresholds:
-    """Thresholds on the run's own training episodes."""
-    data = run.dataset
+@dataclass(frozen=True)
+class Scores:
+    """What trained networks say of a data set."""
+
+    risk: NDArray[np.float32]
+    """(M,) ensemble's upper bound of the risk of every recorded action."""
+    surprise: NDArray[np.float32]
+    """(N,) surprise of every row, nats."""
+
+
+def calibrate(
+    scores: Scores, data: Dataset, source: str, alpha: float = 0.02, horizon: int = 10
+) -> Thresholds:
+    """Thresholds on recorded episodes; `source` says in words which ones."""
     rows = data.transitions
-    risk, surprise = run.risk.numpy(), run.surprise.numpy()[rows]
+    risk, surprise = scores.risk, scores.surprise[rows]
     event = future_cost(data.cost, data.start, data.length, horizon)[rows]
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
     threshold = risk_threshold(risk[usable], event[usable], alpha)
@@ -59,6 +68,6 @@ def thresholds_from_run(run: Run, alpha: float = 0.02, horizon: int = 10) -> Thr
             "events": int(event[usable].sum()),
             "certified_share": float((risk[usable] <= threshold).mean()),
             "episodes": len(data.start),
-            "source": "training episodes",
+            "source": source,
         },
     )

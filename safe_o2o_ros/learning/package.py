@@ -24,13 +24,17 @@ PARITY_LIMIT = 1e-4
 PARITY_STEPS = 50
 
 
-def package(run: Run, out: Path, thresholds: Thresholds) -> tuple[Manifest, Parity]:
+def package(
+    run: Run, out: Path, thresholds: Thresholds, seeds: dict[str, list[list[int]]]
+) -> tuple[Manifest, Parity]:
     """Export, check parity on recorded images, write the bundle atomically.
+
+    `seeds`: purpose -> ranges of the seeds that may not be used to score the bundle.
 
     Raises BundleError when torch and ONNX Runtime differ by more than PARITY_LIMIT.
     """
     files = export_networks(run.graphs)
-    manifest = _manifest(run, files, thresholds)
+    manifest = _manifest(run, files, thresholds, seeds)
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "bundle"
         write_bundle(draft, manifest, files)
@@ -45,7 +49,9 @@ def package(run: Run, out: Path, thresholds: Thresholds) -> tuple[Manifest, Pari
     return write_bundle(out, dataclasses.replace(manifest, metrics=metrics), files), parity
 
 
-def _manifest(run: Run, files: dict[str, bytes], thresholds: Thresholds) -> Manifest:
+def _manifest(
+    run: Run, files: dict[str, bytes], thresholds: Thresholds, seeds: dict[str, list[list[int]]]
+) -> Manifest:
     config, source = run.config, run.dataset.manifest
     digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
     return Manifest(
@@ -65,7 +71,7 @@ def _manifest(run: Run, files: dict[str, bytes], thresholds: Thresholds) -> Mani
             "gamma": config.agent.gamma,
             "kappa": config.agent.kappa,
         },
-        seeds={"training": seed_ranges(run.dataset)},
+        seeds=seeds,
         files={},
     )
 

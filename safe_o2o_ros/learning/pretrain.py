@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
+from safe_o2o_ros.learning.calibrate import Scores
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import cache_latents
@@ -32,10 +35,8 @@ class Run:
     graphs: Graphs
     return_std: float
     """Standard deviation of the data's discounted returns."""
-    surprise: Tensor
-    """(N,) surprise of every row of the data set, nats."""
-    risk: Tensor
-    """(M,) risk of every transition's recorded action."""
+    score: Callable[[Dataset], Scores]
+    """Runs the trained networks over a data set, the training one or another."""
     clocks: dict[str, Clock]
 
 
@@ -69,15 +70,7 @@ def train(
         "world_model", model, config, dataset, run_dir, log, progress, device, budget_s
     )
     model.eval()
-    features, surprise = cache_latents(model, dataset, device)
-    data = Transitions(
-        features,
-        torch.from_numpy(dataset.action),
-        torch.from_numpy(dataset.reward),
-        torch.from_numpy(dataset.cost),
-        torch.from_numpy(dataset.cont),
-        torch.from_numpy(dataset.transitions),
-    )
+    data = transitions(cache_latents(model, dataset, device)[0], dataset)
     torch.manual_seed(config.seed + 1)
     agent = Agent(config.model).to(device)
     agent_clock = run_phase(
@@ -99,7 +92,12 @@ def train(
         config.model.state,
     )
     clocks = {"world_model": world_clock, "agent": agent_clock}
-    return Run(config, dataset, graphs, sigma, surprise, _executed_risk(agent, data), clocks)
+
+    def score(other: Dataset) -> Scores:
+        features, surprise = cache_latents(model, other, "cpu")
+        return Scores(_executed_risk(agent, transitions(features, other)).numpy(), surprise.numpy())
+
+    return Run(config, dataset, graphs, sigma, score, clocks)
 
 
 def train_clone(
@@ -118,9 +116,23 @@ def train_clone(
     model = model.cpu().eval()
     width = config.model.deter
     graphs = Graphs(model, ClonePolicy(model.actor), NoSafety(), width, width)
-    nothing = torch.zeros(len(dataset.image))
-    risk = torch.ones(len(dataset.transitions))
-    return Run(config, dataset, graphs, 1.0, nothing, risk, {"clone": clock})
+
+    def score(other: Dataset) -> Scores:
+        return Scores(np.ones(len(other.transitions), np.float32), np.zeros(len(other.image), np.float32))
+
+    return Run(config, dataset, graphs, 1.0, score, {"clone": clock})
+
+
+def transitions(features: Tensor, dataset: Dataset) -> Transitions:
+    """Cached latents (N, F) with the actions and outcomes of the data set they were computed from."""
+    return Transitions(
+        features,
+        torch.from_numpy(dataset.action),
+        torch.from_numpy(dataset.reward),
+        torch.from_numpy(dataset.cost),
+        torch.from_numpy(dataset.cont),
+        torch.from_numpy(dataset.transitions),
+    )
 
 
 def _prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> PretrainConfig:

@@ -55,7 +55,7 @@ class EncoderGraph(nn.Module):
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """latent, next_state, surprise."""
-        return cast(Recurrence, self.model).step(image, action, state, is_first)
+        return self.model.step(image, action, state, is_first)
 
 
 class PolicyGraph(nn.Module):
@@ -72,7 +72,7 @@ class PolicyGraph(nn.Module):
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, P, A), scores (B, P): (min Q_r - kappa max Q_c) / sigma."""
-        actions = torch.stack([actor.mode(latent) for actor in self.actors], 1)
+        actions = torch.stack([cast(Actor, actor).mode(latent) for actor in self.actors], 1)
         features = latent.unsqueeze(1).expand(-1, len(self.actors), -1)
         reward = self.q_reward(features, actions).amin(0)
         cost = self.q_cost(features, actions).amax(0)
