@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from safe_o2o_ros.learning import losses
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.config import PretrainConfig
+from safe_o2o_ros.learning.latents import Latents
 from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.rssm import RSSMState
 
@@ -19,7 +20,7 @@ class Transitions:
 
     def __init__(
         self,
-        feature: Tensor,
+        latents: Latents,
         action: Tensor,
         reward: Tensor,
         cost: Tensor,
@@ -27,7 +28,8 @@ class Transitions:
         rows: Tensor,
     ) -> None:
         """`rows` (M,): rows with an action; row + 1 is the next latent."""
-        self.feature, self.action, self.reward = feature, action, reward
+        self.feature, self.scrambled = latents.feature, latents.scrambled
+        self.action, self.reward = action, reward
         self.cost, self.cont, self.rows = cost, cont, rows
 
     def draw(self, rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
@@ -35,6 +37,7 @@ class Transitions:
         rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch))]
         return {
             "feature": self.feature[rows],
+            "scrambled": self.scrambled[rows],
             "action": self.action[rows],
             "reward": self.reward[rows],
             "cost": self.cost[rows],
@@ -188,7 +191,11 @@ class AgentPhase:
                 beta_c=c.beta_c,
                 clip=c.weight_clip,
             )
-        loss = -(weights * agent.actor.log_prob(s, a)).mean() / weights.mean().clamp(min=1e-3)
+        # Demonstrations are smooth, so the previous action predicts the next one better than the image
+        # does, and a policy that learns that repeats itself. A wrong previous action breaks the shortcut.
+        wrong = torch.rand(len(s), 1, device=s.device) < c.action_dropout
+        seen = torch.where(wrong, batch["scrambled"], s)
+        loss = -(weights * agent.actor.log_prob(seen, a)).mean() / weights.mean().clamp(min=1e-3)
         return loss, {
             "weight_zero_share": (weights == 0.0).float().mean(),
             "infeasible_share": (risk_v > c.threshold).float().mean(),

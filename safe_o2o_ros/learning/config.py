@@ -60,6 +60,8 @@ class AgentTraining:
     actor_from: float = 0.3
     """Share of the steps after which the actor, and the critics that evaluate it, start: before, its
     weights would come from untrained critics."""
+    action_dropout: float = 0.5
+    """Share of the actor's samples whose latent was computed with a wrong previous action."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
     imagine_every: int = 8

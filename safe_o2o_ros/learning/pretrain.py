@@ -19,7 +19,7 @@ from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, N
 from safe_o2o_ros.learning.calibrate import Scores
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.dataset import Dataset
-from safe_o2o_ros.learning.latents import cache_latents
+from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, SafetyGraph
@@ -70,7 +70,7 @@ def train(
         "world_model", model, config, dataset, run_dir, log, progress, device, budget_s
     )
     model.eval()
-    data = transitions(cache_latents(model, dataset, device)[0], dataset)
+    data = transitions(cache_latents(model, dataset, device, config.seed), dataset)
     torch.manual_seed(config.seed + 1)
     agent = Agent(config.model).to(device)
     agent_clock = run_phase(
@@ -94,8 +94,8 @@ def train(
     clocks = {"world_model": world_clock, "agent": agent_clock}
 
     def score(other: Dataset) -> Scores:
-        features, surprise = cache_latents(model, other, "cpu")
-        return Scores(_executed_risk(agent, transitions(features, other)).numpy(), surprise.numpy())
+        latents = cache_latents(model, other, "cpu")
+        return Scores(_executed_risk(agent, transitions(latents, other)).numpy(), latents.surprise.numpy())
 
     return Run(config, dataset, graphs, sigma, score, clocks)
 
@@ -123,10 +123,10 @@ def train_clone(
     return Run(config, dataset, graphs, 1.0, score, {"clone": clock})
 
 
-def transitions(features: Tensor, dataset: Dataset) -> Transitions:
-    """Cached latents (N, F) with the actions and outcomes of the data set they were computed from."""
+def transitions(latents: Latents, dataset: Dataset) -> Transitions:
+    """Cached latents with the actions and outcomes of the data set they were computed from."""
     return Transitions(
-        features,
+        latents,
         torch.from_numpy(dataset.action),
         torch.from_numpy(dataset.reward),
         torch.from_numpy(dataset.cost),
