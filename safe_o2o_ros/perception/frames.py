@@ -1,4 +1,4 @@
-"""Frames of several cameras to one frame set: paired by equal stamp; what finds no partner is counted by name."""
+"""Frames of several cameras to one frame set: paired by equal stamp; lone ones are counted by name."""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
     Area averaging, since cameras are larger than the network's input and other filters alias.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise FrameError(
-            f"an image must be (h, w, 3) uint8 RGB, got {image.shape} {image.dtype}: check the camera's encoding"
+            f"an image must be (h, w, 3) uint8 RGB, got {image.shape} {image.dtype}: "
+            "check the camera's encoding"
         )
     if image.shape[:2] == (height, width):
         return image
@@ -35,6 +36,7 @@ def stack(
     missing = [c for c in cameras if c not in images]
     if missing:
         raise FrameError(
-            f"no image of camera '{missing[0]}': the bundle needs {', '.join(cameras)}, got {', '.join(images) or 'none'}"
+            f"no image of camera '{missing[0]}': the bundle needs {', '.join(cameras)}, "
+            f"got {', '.join(images) or 'none'}"
         )
     return np.concatenate([resize(images[c], height, width) for c in cameras], axis=2)

@@ -64,4 +64,5 @@ class ExpansionPolicy:
             return int(np.argmax(scores))  # the first maximum: ties go to the offline policy
         weights = np.exp((scores - scores.max()).astype(np.float64) / temperature)
         draw = np.random.default_rng((self._seed, tick)).random()
-        return int(np.searchsorted(np.cumsum(weights / weights.sum()), draw))
+        # The sum of rounded weights may stay below the draw.
+        return min(int(np.searchsorted(np.cumsum(weights / weights.sum()), draw)), len(scores) - 1)

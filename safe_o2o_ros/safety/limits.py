@@ -71,9 +71,10 @@ def brake_action(adapter: RobotAdapter, speed: np.ndarray, dt_s: float) -> Float
     drives the robot the other way.
     """
     raw = adapter.zero()
-    if adapter.brake != "reverse_thrust" or abs(float(speed[0])) <= STANDING * adapter.top_speed[0]:
-        return raw
     top, tau = float(adapter.top_speed[0]), float(adapter.time_constant_s[0])
+    # Without lag the speed is the command, and zero stops it at once.
+    if adapter.brake != "reverse_thrust" or tau <= 0.0 or abs(float(speed[0])) <= STANDING * top:
+        return raw
     decay = float(np.exp(-dt_s / tau))
     # From v(dt) = 0 in v(t) = v_max u + (v - v_max u) exp(-t / tau).
     needed = -float(speed[0]) * decay / (top * (1.0 - decay))

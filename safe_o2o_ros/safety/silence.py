@@ -1,10 +1,10 @@
-"""When a braking filter may fall silent: a stopped robot needs no commands, and others may want to send theirs."""
+"""When a braking filter may fall silent: a stopped robot needs no commands, and others may send theirs."""
 
 from __future__ import annotations
 
 
 class Silence:
-    """Zeros are held for a while after the robot stands, then nothing is sent until inputs are valid again."""
+    """Zeros are held for a while after the robot stands, then nothing is sent until inputs are valid."""
 
     def __init__(self, hold_s: float) -> None:
         """`hold_s`: seconds to go on sending zeros."""

@@ -1,0 +1,197 @@
+"""The filter's decision table row by row, by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk, latent, proposal
+
+from safe_o2o_ros.robot import POINT
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+from safe_o2o_ros.safety.limits import Limits
+from safe_o2o_ros.types import BRAKE_REASONS, Decision, Mode, Reason
+
+FULL = np.array([1.0, 1.0], np.float32)
+
+
+def make(risk: LinearRisk | None = None, threshold: float = 0.5, mode: Mode = Mode.FILTER) -> SafetyFilter:
+    return SafetyFilter(POINT, FilterConfig(mode, brake_dt_s=PERIOD_S), risk, threshold, VERSION)
+
+
+def drive(subject: SafetyFilter, x: float = 1.0, z: float = 0.0, stamp_ns: int = 1) -> Decision:
+    return subject.decide(FilterInputs(True, latent(stamp_ns), proposal(x, z, stamp_ns)))
+
+
+GOOD = FilterInputs(True, latent(), proposal(1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason", "late_input"),
+    [
+        (replace(GOOD, closing=True), Reason.SHUTDOWN, ""),
+        (replace(GOOD, enabled=False), Reason.DISABLED, ""),
+        (replace(GOOD, late_input="latent"), Reason.STALE, "latent"),
+        (replace(GOOD, latent=None, late_input="latent"), Reason.WAITING, "latent"),
+        (replace(GOOD, proposal=None), Reason.WAITING, "cmd_vel_nominal"),
+        (replace(GOOD, latent=None), Reason.WAITING, "latent"),
+        (replace(GOOD, proposal=proposal(math.nan, 0.0)), Reason.NON_FINITE, "cmd_vel_nominal"),
+        (replace(GOOD, proposal=proposal(0.0, -math.inf)), Reason.NON_FINITE, "cmd_vel_nominal"),
+        (replace(GOOD, latent=latent(value=math.nan)), Reason.NON_FINITE, "latent"),
+        (replace(GOOD, latent=latent(version="v2")), Reason.UNKNOWN_BUNDLE, "latent"),
+        # The first row that applies: several things are wrong at once.
+        (FilterInputs(False, None, None, "latent", closing=True), Reason.SHUTDOWN, ""),
+        (FilterInputs(False, None, None, "latent"), Reason.DISABLED, ""),
+        (FilterInputs(True, None, None, "latent"), Reason.WAITING, "latent"),
+        (replace(GOOD, latent=latent(version="v2", value=math.inf)), Reason.NON_FINITE, "latent"),
+    ],
+)
+def test_whatever_is_unknown_brakes_and_is_named(
+    inputs: FilterInputs, reason: Reason, late_input: str
+) -> None:
+    decision = make(LinearRisk()).decide(inputs)
+    assert (decision.reason, decision.late_input) == (reason, late_input)
+    assert reason in BRAKE_REASONS and decision.changed
+    assert decision.action.tolist() == [0.0, 0.0]  # it stood
+    assert math.isnan(decision.value) and math.isnan(decision.threshold) and decision.candidates == 0
+
+
+@pytest.mark.parametrize("part", ["risk", "cost", "state_risk"])
+def test_a_critic_that_is_not_finite_brakes(part: str) -> None:
+    broken = {
+        "risk": LinearRisk(weight=(math.nan, 0.0)),
+        "cost": LinearRisk(slope=(math.nan, 0.0)),
+        "state_risk": LinearRisk(state_risk=math.nan),
+    }[part]
+    decision = drive(make(broken))
+    assert (decision.reason, decision.late_input) == (Reason.NON_FINITE, "safety value")
+    assert not decision.action.any()
+
+
+def test_without_a_bundle_only_limits_only_drives() -> None:
+    assert drive(make(None)).reason is Reason.UNKNOWN_BUNDLE
+    assert drive(make(None, mode=Mode.SHADOW)).reason is Reason.UNKNOWN_BUNDLE
+    decision = make(None, mode=Mode.LIMITS_ONLY).decide(FilterInputs(True, None, proposal(0.02, 1.0)))
+    assert decision.reason is Reason.LIMITS_ONLY and not decision.changed
+    assert decision.action.tolist() == pytest.approx([0.02, 1.0])
+
+
+def test_a_certified_command_passes_with_its_value_and_stamp() -> None:
+    decision = drive(make(LinearRisk(bias=0.5, state_risk=0.25)), 0.06, -0.3, stamp_ns=77)
+    assert decision.action.tolist() == [np.float32(0.06), np.float32(-0.3)]  # saturated, yet untouched
+    assert (decision.reason, decision.changed, decision.stamp_ns) == (Reason.PASS, False, 77)
+    assert (decision.value, decision.threshold, decision.version) == (0.75, 0.5, VERSION)
+    assert decision.candidates == 2 + 7 * 7  # nominal, brake, grid
+
+
+def test_a_risk_equal_to_the_threshold_is_certified_and_one_above_is_not() -> None:
+    assert drive(make(LinearRisk(bias=0.5))).reason is Reason.PASS
+    assert drive(make(LinearRisk(bias=0.5000001))).reason is Reason.ESCAPE
+
+
+def test_the_nearest_certified_command_is_measured_in_effective_actuation() -> None:
+    # risk = effective forward thrust: certified up to 0.5; the grid's rows are at -1, -2/3, ..., 1.
+    risk = LinearRisk(weight=(1.0, 0.0))
+    decision = drive(make(risk), 1.0, 1.0)
+    assert (decision.reason, decision.changed) == (Reason.SUBSTITUTE, True)
+    # 1/3 is the largest row below 0.5; effective 1/3 is raw 0.05 / 3.
+    np.testing.assert_allclose(decision.action, [0.05 / 3, 1.0], rtol=1e-6)
+    # Raw 1.0 and raw 0.05 are the same command on this base.
+    again = drive(make(risk), 0.05, 1.0)
+    assert np.array_equal(again.action, decision.action)
+
+
+def test_the_brake_is_a_candidate_and_wins_ties() -> None:
+    # Standing: the brake is (0, 0), and so is the grid's middle. Only |x| small is certified.
+    decision = drive(make(LinearRisk(weight=(1.0, 0.0)), threshold=0.0), 1.0, 0.0)
+    assert decision.reason is Reason.SUBSTITUTE and decision.action.tolist() == [0.0, 0.0]
+
+
+def test_without_a_certified_command_the_cheapest_one_escapes() -> None:
+    risk = LinearRisk(bias=1.0, slope=(2.0, -1.0))  # flat risk: the cost alone ranks
+    decision = drive(make(risk), 1.0, 0.0)
+    assert (decision.reason, decision.changed) == (Reason.ESCAPE, True)
+    np.testing.assert_allclose(decision.action, [-0.05, 1.0])
+
+
+def test_an_escape_that_is_the_nominal_command_is_no_override() -> None:
+    risk = LinearRisk(bias=1.0, slope=(2.0, -1.0))
+    decision = drive(make(risk), -0.05, 1.0)
+    assert decision.reason is Reason.ESCAPE and not decision.changed
+    assert decision.action.tolist() == [np.float32(-0.05), 1.0]
+
+
+def test_a_threshold_that_is_not_a_number_certifies_nothing() -> None:
+    assert drive(make(LinearRisk(), threshold=math.nan)).reason is Reason.ESCAPE
+
+
+def test_shadow_computes_and_passes() -> None:
+    decision = drive(make(LinearRisk(bias=1.0, state_risk=0.9), mode=Mode.SHADOW), 0.04, 0.5)
+    assert (decision.reason, decision.changed) == (Reason.SHADOW, False)
+    assert decision.value == pytest.approx(0.1) and decision.candidates == 51
+    assert decision.action.tolist() == [np.float32(0.04), 0.5]
+
+
+def test_candidates_lie_in_the_box_reachable_under_the_acceleration_limits() -> None:
+    risk = LinearRisk(bias=1.0)
+    subject = SafetyFilter(WHEELED, FilterConfig(brake_dt_s=PERIOD_S), risk, 0.5, VERSION)
+    drive(subject, 1.0, 1.0)
+    candidates = risk.asked[0]
+    # From standing: 1 / s * 0.08 s forward, 2 / s * 0.08 s turning.
+    np.testing.assert_allclose(candidates[0], [0.08, 0.16], rtol=1e-6)  # the nominal one, clipped first
+    np.testing.assert_allclose(candidates.min(0), [-0.08, -0.16], rtol=1e-6)
+    np.testing.assert_allclose(candidates.max(0), [0.08, 0.16], rtol=1e-6)
+
+
+def test_braking_at_speed_is_counter_thrust_and_ends_in_a_plain_zero() -> None:
+    subject = make(LinearRisk())
+    for _ in range(30):
+        drive(subject)
+    assert not subject.standing
+    off = replace(GOOD, enabled=False)
+    first = subject.decide(off)
+    assert first.action[0] == np.float32(-0.05) and first.action[1] == 0.0
+    answers = [subject.decide(off).action for _ in range(8)]
+    assert not answers[-1].any() and subject.standing
+
+
+def test_the_brake_plans_from_the_time_that_really_passed() -> None:
+    quick, slow = make(LinearRisk()), make(LinearRisk())
+    for subject, elapsed in ((quick, 0.01), (slow, 0.08)):
+        drive(subject)
+        subject.decide(replace(GOOD, enabled=False), elapsed)
+    # 0.01 s at full thrust: 0.0286 m/s; 0.08 s: 0.2139 m/s, times exp(-dt/tau) / (top (1 - exp(-dt/tau))).
+    assert quick.last_action[0] == pytest.approx(-0.05 * 0.02857 * 4.00855, rel=1e-3)
+    assert slow.last_action[0] == pytest.approx(-0.05 * 0.21389 * 4.00855, rel=1e-3)
+
+
+def test_an_answer_that_is_not_committed_leaves_no_trace() -> None:
+    subject, twin = make(LinearRisk()), make(LinearRisk())
+    for each in (subject, twin):
+        drive(each, stamp_ns=5)
+    for _ in range(3):
+        decision = subject.decide(replace(GOOD, late_input="latent"), commit=False)
+        assert decision.reason is Reason.STALE
+        assert decision.stamp_ns == 5  # the last one answered
+    assert np.array_equal(subject.last_action, twin.last_action)
+    off = replace(GOOD, enabled=False)
+    assert np.array_equal(subject.decide(off).action, twin.decide(off).action)
+
+
+def test_an_episode_start_means_the_robot_stands() -> None:
+    subject = make(LinearRisk())
+    for _ in range(10):
+        drive(subject)
+    subject.reset()
+    assert subject.standing and not subject.last_action.any()
+    assert not subject.decide(replace(GOOD, enabled=False)).action.any()
+
+
+def test_limits_are_no_override() -> None:
+    subject = SafetyFilter(WHEELED, FilterConfig(brake_dt_s=PERIOD_S), LinearRisk(), 0.5, VERSION)
+    decision = drive(subject, 1.0, 1.0)
+    assert decision.reason is Reason.PASS and not decision.changed
+    expected = Limits(WHEELED).clip(FULL, WHEELED.zero(), PERIOD_S)
+    assert np.array_equal(decision.action, expected)

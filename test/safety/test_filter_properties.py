@@ -1,0 +1,173 @@
+"""What the filter promises for every input, found by search."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk
+
+from safe_o2o_ros.robot import POINT, RobotAdapter
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+from safe_o2o_ros.safety.limits import Limits, SpeedEstimate
+from safe_o2o_ros.types import BRAKE_REASONS, Latent, Mode, Proposal, Reason
+
+ANY = st.floats(width=32)  # NaN and infinities too
+UNIT = st.floats(-1.0, 1.0, width=32)
+COEFFICIENT = st.floats(-2.0, 2.0)
+
+
+def pair(values: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
+    return st.tuples(values, values).map(lambda v: np.array(v, np.float32))
+
+
+ACTIONS = pair(UNIT)
+LATENTS = st.builds(Latent, st.integers(0, 9), st.sampled_from([VERSION, "other"]), pair(ANY), ANY)
+PROPOSALS = st.builds(Proposal, st.integers(0, 9), pair(ANY), st.just("offline"))
+INPUTS = st.builds(
+    FilterInputs,
+    enabled=st.sampled_from([True, True, False]),
+    latent=st.none() | LATENTS,
+    proposal=st.none() | PROPOSALS,
+    late_input=st.sampled_from(["", "", "latent", "cmd_vel_nominal"]),
+    closing=st.sampled_from([False, False, True]),
+)
+RISKS = st.builds(
+    LinearRisk,
+    weight=st.tuples(COEFFICIENT, COEFFICIENT),
+    bias=st.floats(-1.0, 2.0),
+    slope=st.tuples(COEFFICIENT, COEFFICIENT),
+    state_risk=ANY,
+)
+THRESHOLDS = st.floats(0.0, 1.0)
+ADAPTERS = st.sampled_from([POINT, WHEELED])
+
+
+def build(adapter: RobotAdapter, mode: Mode, risk: LinearRisk | None, threshold: float) -> SafetyFilter:
+    return SafetyFilter(adapter, FilterConfig(mode, brake_dt_s=PERIOD_S), risk, threshold, VERSION)
+
+
+def usable(inputs: FilterInputs, mode: Mode, risk: LinearRisk | None) -> bool:
+    """Nothing is missing, late, non-finite, unknown or off."""
+    if inputs.closing or not inputs.enabled or inputs.late_input or inputs.proposal is None:
+        return False
+    if not np.isfinite(inputs.proposal.action).all():
+        return False
+    if mode is Mode.LIMITS_ONLY:
+        return True
+    if inputs.latent is None or inputs.latent.version != VERSION or risk is None:
+        return False
+    return bool(np.isfinite(inputs.latent.feature).all() and np.isfinite(risk.state_risk))
+
+
+@settings(max_examples=150)
+@given(
+    ADAPTERS,
+    st.sampled_from(list(Mode)),
+    st.none() | RISKS,
+    THRESHOLDS,
+    st.lists(st.tuples(INPUTS, st.floats(1e-3, PERIOD_S)), min_size=1, max_size=12),
+)
+def test_every_answer_is_bounded_and_whatever_is_wrong_brakes(
+    adapter: RobotAdapter,
+    mode: Mode,
+    risk: LinearRisk | None,
+    threshold: float,
+    ticks: list[tuple[FilterInputs, float]],
+) -> None:
+    subject = build(adapter, mode, risk, threshold)
+    truth, limits = SpeedEstimate(adapter), Limits(adapter)
+    last = adapter.zero()
+    for inputs, elapsed in ticks:
+        truth.advance(last, elapsed)
+        decision = subject.decide(inputs, elapsed)
+        action = decision.action
+        assert action.shape == (2,) and action.dtype == np.float32
+        assert np.isfinite(action).all() and np.abs(action).max() <= 1.0
+        assert (decision.reason in BRAKE_REASONS) == (not usable(inputs, mode, risk))
+        if decision.reason in BRAKE_REASONS:
+            # Each channel pushes against the motion, or lets go; never in its direction harder than before.
+            pushes = adapter.effective(action)
+            against = pushes * truth.speed <= 1e-9
+            weaker = np.abs(pushes) <= np.abs(adapter.effective(last)) + 1e-6
+            assert (against | weaker).all()
+            after = SpeedEstimate(adapter)
+            after.speed = truth.speed.copy()
+            after.advance(action, elapsed)
+            assert (np.abs(after.speed) <= np.abs(truth.speed) + 1e-6).all()
+        assert np.array_equal(limits.clip(action, last, PERIOD_S), action)
+        last = action
+
+
+@settings(max_examples=150)
+@given(ADAPTERS, RISKS, THRESHOLDS, ACTIONS, ACTIONS)
+def test_the_answer_is_the_nearest_certified_command_or_else_the_cheapest(
+    adapter: RobotAdapter, risk: LinearRisk, threshold: float, before: np.ndarray, nominal: np.ndarray
+) -> None:
+    risk.state_risk = 0.5
+    subject = build(adapter, Mode.FILTER, risk, threshold)
+    feature = np.zeros(2, np.float32)
+
+    def ask(action: np.ndarray) -> tuple[Reason, np.ndarray, bool]:
+        latent = Latent(1, VERSION, feature, 0.0)
+        decision = subject.decide(FilterInputs(True, latent, Proposal(1, action, "offline")))
+        return decision.reason, decision.action, decision.changed
+
+    _, last, _ = ask(before)
+    reason, action, changed = ask(nominal)
+    limited = Limits(adapter).clip(nominal, last, PERIOD_S)
+    candidates = risk.asked[-1]
+    assert np.array_equal(candidates[0], adapter.effective(limited))
+    certified = risk.risk(candidates) <= np.float32(threshold)
+    # What was scored is what is executed, to the last bit of a float's rounding through the saturation.
+    executed = adapter.effective(action)
+    chosen = int(np.abs(candidates - executed).max(axis=1).argmin())
+    np.testing.assert_allclose(executed, candidates[chosen], atol=3e-7)
+    distance = np.linalg.norm(candidates - candidates[0], axis=1)
+    if reason is Reason.PASS:
+        assert certified[0] and not changed and np.array_equal(action, limited)
+    elif reason is Reason.SUBSTITUTE:
+        assert not certified[0] and changed
+        assert risk.risk(executed[None])[0] <= threshold + 1e-5
+        assert distance[chosen] <= distance[certified].min() + 1e-6
+    else:
+        assert reason is Reason.ESCAPE and not certified.any()
+        assert risk.cost(executed[None])[0] <= risk.cost(candidates).min() + 1e-4
+
+
+@given(ADAPTERS, ACTIONS, ACTIONS)
+def test_a_certified_command_inside_the_limits_passes_bit_for_bit(
+    adapter: RobotAdapter, before: np.ndarray, nominal: np.ndarray
+) -> None:
+    subject = build(adapter, Mode.FILTER, LinearRisk(), 0.0)
+    latent = Latent(1, VERSION, np.zeros(2, np.float32), 0.0)
+    last = subject.decide(FilterInputs(True, latent, Proposal(1, before, "offline"))).action
+    low, high = Limits(adapter).box(last, PERIOD_S)
+    inside = (adapter.effective(nominal) >= low) & (adapter.effective(nominal) <= high)
+    decision = subject.decide(FilterInputs(True, latent, Proposal(2, nominal, "offline")))
+    assert decision.reason is Reason.PASS
+    assert np.array_equal(decision.action[inside], nominal[inside])
+
+
+@given(ADAPTERS, st.lists(st.tuples(ACTIONS, st.floats(0.01, PERIOD_S)), max_size=10))
+def test_a_disabled_robot_comes_to_rest_without_reversing(
+    adapter: RobotAdapter, history: list[tuple[np.ndarray, float]]
+) -> None:
+    subject = build(adapter, Mode.LIMITS_ONLY, None, 0.0)
+    truth = SpeedEstimate(adapter)
+    last = adapter.zero()
+    for action, elapsed in history:
+        truth.advance(last, elapsed)
+        last = subject.decide(FilterInputs(True, None, Proposal(1, action, "offline")), elapsed).action
+    stop = FilterInputs(False, None, None)
+    for _ in range(14):
+        truth.advance(last, PERIOD_S)
+        before = truth.speed.copy()
+        last = subject.decide(stop).action
+        after = SpeedEstimate(adapter)
+        after.speed = before.copy()
+        after.advance(last, PERIOD_S)
+        assert (np.abs(after.speed) <= np.abs(before) + 1e-6).all()
+        assert (after.speed * before >= -1e-9).all()
+    assert subject.standing
+    assert (np.abs(truth.speed) <= 0.01 * np.asarray(adapter.top_speed)).all()
