@@ -1,0 +1,128 @@
+"""The floor plan in plot.png: objects, goals in the order they were reached, and the path driven."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MultipleLocator
+
+from safe_o2o_ros.report import style
+from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_half_width, things
+
+
+def draw_floor_plan(axes: Any, log: EpisodeLog, view: SceneView) -> None:
+    """World frame, x to the right, metres."""
+    half = plan_half_width(log, view)
+    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", facecolor="#fbfaf5")
+    axes.grid(color="#ece9dd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(1.0 if half < 4.0 else 2.0))
+    axes.set_xlabel("x, m", labelpad=1)
+    axes.set_ylabel("y, m", labelpad=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(True)
+    _draw_goals(axes, log, view)
+    _draw_things(axes, log)
+    _draw_path(axes, log)
+    _draw_legend(axes, log)
+    if np.isfinite(log.value).any():
+        _draw_scale(axes)
+
+
+def _draw_goals(axes: Any, log: EpisodeLog, view: SceneView) -> None:
+    colour = _unit(style.GOAL)
+    for number, (x, y) in enumerate(log.layout.get("goals", []), start=1):
+        face, edge = (*colour, 0.08), (*colour, 0.9)
+        axes.add_patch(Circle((x, y), view.goal_radius_m, facecolor=face, edgecolor=edge, linewidth=1.1))
+        halo = [withStroke(linewidth=2.2, foreground="white", alpha=0.8)]
+        axes.text(
+            x, y, str(number), color="#156b3a", fontsize=8, ha="center", va="center", zorder=6,
+            path_effects=halo,
+        )  # fmt: skip
+
+
+def _draw_things(axes: Any, log: EpisodeLog) -> None:
+    for thing in things(log.layout):
+        face, edge = (*_unit(thing.colour), 0.38), (*_unit(thing.colour), 1.0)
+        if thing.square:
+            corner = (thing.x - thing.size, thing.y - thing.size)
+            angle = math.degrees(thing.yaw)
+            patch: Any = Rectangle(
+                corner, 2 * thing.size, 2 * thing.size, angle=angle, rotation_point="center"
+            )
+        else:
+            patch = Circle((thing.x, thing.y), thing.size)
+        patch.set(facecolor=face, edgecolor=edge, linewidth=1.2, zorder=2)
+        axes.add_patch(patch)
+
+
+def _draw_path(axes: Any, log: EpisodeLog) -> None:
+    path = log.position
+    if len(path) > 1:
+        lines = list(np.stack([path[:-1], path[1:]], axis=1))
+        axes.add_collection(LineCollection(lines, colors="white", linewidths=4.2, capstyle="round", zorder=3))
+        colours = style.value_colours(log.value[:-1]) / 255.0
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=2.2, capstyle="round", zorder=4))
+    hit = path[log.cost > 0]
+    axes.plot(hit[:, 0], hit[:, 1], "x", ms=5, mew=1.5, color=_unit(style.COST), zorder=5)
+    reached = path[np.minimum(goal_ticks(log) + 1, len(path) - 1)]
+    axes.plot(
+        reached[:, 0], reached[:, 1], "o", ms=5, color=_unit(style.GOAL), mec="white", mew=0.8, zorder=5
+    )
+    x, y = path[0]
+    step = 0.3 * np.array([math.cos(log.yaw[0]), math.sin(log.yaw[0])])
+    arrow = {"arrowstyle": "-|>", "color": _unit(style.INK), "lw": 2.0, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=(x + step[0], y + step[1]), xytext=(x, y), arrowprops=arrow, zorder=7)
+    axes.plot([x], [y], "o", ms=8, color=_unit(style.INK), mec="white", mew=1.2, zorder=7)
+
+
+def _draw_legend(axes: Any, log: EpisodeLog) -> None:
+    def mark(label: str, colour: style.RGB, marker: str, size: float = 7, alpha: float = 1.0) -> Line2D:
+        return Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=marker,
+            ms=size,
+            color=(*_unit(colour), alpha),
+            mec=_unit(colour),
+            label=label,
+        )
+
+    handles = [mark("start", style.INK, "o"), mark("goal", style.GOAL, "o", 8, 0.2)]
+    seen = {t.label: t for t in things(log.layout)}
+    handles += [mark(t.label, t.colour, "s" if t.square else "o", 8, 0.4) for t in seen.values()]
+    if (log.cost > 0).any():
+        handles.append(mark("cost", style.COST, "x"))
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(handles), frameon=False,
+        fontsize=8.5, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.1,
+    )  # fmt: skip
+
+
+def _draw_scale(axes: Any) -> None:
+    inset = axes.inset_axes((0.63, 0.045, 0.34, 0.028), zorder=8)
+    colours = style.value_colours(np.linspace(0.0, 1.0, 256))
+    inset.imshow(colours[None], aspect="auto", extent=(0, 1, 0, 1), cmap=ListedColormap(colours / 255.0))
+    inset.set(xticks=(), yticks=())
+    for spine in inset.spines.values():
+        spine.set(visible=True, color="white", linewidth=1.5)
+    white = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.2}
+    for place, text, side in ((0.0, "unsafe 0", "left"), (1.0, "1 safe", "right")):
+        inset.text(
+            place, 1.45, text, fontsize=7.5, ha=side, va="bottom", transform=inset.transAxes, bbox=white
+        )
+
+
+def _unit(colour: style.RGB) -> tuple[float, float, float]:
+    return (colour[0] / 255.0, colour[1] / 255.0, colour[2] / 255.0)
