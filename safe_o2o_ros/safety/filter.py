@@ -102,7 +102,8 @@ class SafetyFilter:
         if inputs.closing:
             return self._brake(Reason.SHUTDOWN, "")
         if not inputs.enabled:
-            return self._brake(Reason.DISABLED, "")
+            answers_frame = proposal is not None and not inputs.late_input
+            return self._brake(Reason.DISABLED, "", proposal.stamp_ns if proposal and answers_frame else None)
         if inputs.late_input:
             waiting = latent is None or proposal is None
             return self._brake(Reason.WAITING if waiting else Reason.STALE, inputs.late_input)
