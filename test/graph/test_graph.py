@@ -1,0 +1,224 @@
+"""The one description of the graph, and that both launchers make the same of it."""
+
+import dataclasses
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+from support.tiny_bundle import write_tiny_bundle
+
+from safe_o2o_ros.errors import BundleMissingError, UsageError
+from safe_o2o_ros.graph import DeployOptions, arguments, deployment, options_from_text
+from safe_o2o_ros.processes import command
+from safe_o2o_ros.resources import share_path
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundles") / "tiny"
+    write_tiny_bundle(path)
+    return str(path)
+
+
+def names(**options):
+    return [spec.name for spec in deployment(DeployOptions(**options)).nodes]
+
+
+def parameters(name, **options):
+    return next(s.parameters for s in deployment(DeployOptions(**options)).nodes if s.name == name)
+
+
+def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
+    stack = ["encoder_node", "policy_node", "safety_filter_node"]
+    assert names(bundle=bundle) == stack
+    assert names(bundle=bundle, sim=True) == ["sim_node", *stack]
+    assert names(bundle=bundle, use_rviz=True) == [*stack, "rviz2"]
+
+
+def test_teleoperation_without_a_bundle_is_the_filter_alone():
+    assert names(mode="limits_only") == ["safety_filter_node"]
+
+
+def test_what_is_not_asked_for_is_left_to_the_parameters_file(bundle):
+    assert parameters("safety_filter_node", bundle=bundle) == {"bundle": bundle}
+    assert parameters("safety_filter_node", bundle=bundle, start_enabled=False)["start_enabled"] is False
+
+
+def test_a_robot_starts_disabled_and_a_simulation_enabled(bundle):
+    shipped = yaml.safe_load(share_path("config", "deploy.yaml").read_text())
+    assert shipped["/**/safety_filter_node"]["ros__parameters"]["start_enabled"] is False
+    assert parameters("safety_filter_node", bundle=bundle, sim=True)["start_enabled"] is True
+
+
+def test_the_simulator_gets_cameras_and_period_from_the_bundle_and_partners_from_the_graph(bundle):
+    given = parameters("sim_node", bundle=bundle, sim=True, lockstep=True, episodes=1)
+    assert given["cameras"] == ["front", "back"]
+    assert given["action_repeat"] == 4
+    assert given["partners"] == ["encoder_node", "policy_node", "safety_filter_node"]
+    assert given["use_sim_time"] is True
+
+
+def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
+    lockstep = deployment(DeployOptions(sim=True, lockstep=True, episodes=1, bundle=bundle, use_respawn=True))
+    assert all(spec.essential and not spec.respawn for spec in lockstep.nodes)
+    robot = deployment(DeployOptions(bundle=bundle, use_respawn=True))
+    assert all(spec.respawn and not spec.essential for spec in robot.nodes)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "fliter"}, "choose among filter, shadow, limits_only"),
+        ({"lockstep": True}, "lockstep needs the simulator"),
+        ({"lockstep": True, "sim": True}, "set episodes to 1 or more"),
+        ({"seed": -1}, "seed is -1"),
+        ({"namespace": "two words"}, "not a ROS name"),
+        ({"log_level": "loud"}, "log_level is 'loud'"),
+        ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
+    ],
+)
+def test_impossible_options_are_named(options, words, bundle):
+    with pytest.raises(UsageError, match=words):
+        deployment(DeployOptions(bundle=bundle, **options))
+
+
+def test_a_missing_bundle_is_named_before_anything_starts():
+    with pytest.raises(BundleMissingError, match="/nowhere"):
+        deployment(DeployOptions(bundle="/nowhere"))
+
+
+def test_launch_arguments_are_parsed_and_empty_ones_left_alone():
+    assert options_from_text(dict.fromkeys(arguments(), "")) == DeployOptions()
+    options = options_from_text({"sim": "true", "seed": "7", "mode": "", "namespace": "robot1"})
+    assert options == DeployOptions(sim=True, seed=7, namespace="robot1")
+    for bad in ({"sim": "yes"}, {"seed": "many"}, {"speed": "1"}):
+        with pytest.raises(UsageError, match=next(iter(bad))):
+            options_from_text(bad)
+
+
+def test_users_find_the_launch_arguments_they_know():
+    known = {
+        "namespace",
+        "use_sim_time",
+        "params_file",
+        "log_level",
+        "use_rviz",
+        "rviz_config",
+        "use_respawn",
+    }
+    assert known <= set(arguments())
+    assert all(arguments().values())
+
+
+def test_parameters_keep_their_types_on_a_command_line(bundle):
+    graph = deployment(DeployOptions(bundle=bundle, namespace="robot1"))
+    spec = dataclasses.replace(
+        graph.nodes[0], parameters={"text": "on", "whole": 1, "small": 1e-05, "flag": True, "list": ["a", ""]}
+    )
+    argv = command(spec, graph)
+    given = dict(a.split(":=", 1) for a in argv[argv.index("--ros-args") :] if ":=" in a)
+    assert {n: yaml.safe_load(v) for n, v in given.items() if not n.startswith("__")} == spec.parameters
+    assert given["__ns"] == "/robot1"
+
+
+@pytest.fixture
+def launch_modules(monkeypatch):
+    """Stand-ins for launch and launch_ros, which no wheel has: they record what the file asks for."""
+
+    class Recorded:
+        def __init__(self, *args, **kwargs):
+            self.args, self.kwargs = args, kwargs
+
+        def perform(self, context):
+            return context[self.args[0]]
+
+    contents = {
+        "launch": ["LaunchContext", "LaunchDescription"],
+        "launch.action": ["Action"],
+        "launch.actions": ["DeclareLaunchArgument", "OpaqueFunction", "SetEnvironmentVariable", "Shutdown"],
+        "launch.events": [],
+        "launch.events.process": ["ProcessExited"],
+        "launch.substitutions": ["LaunchConfiguration"],
+        "launch_ros": [],
+        "launch_ros.actions": ["Node"],
+    }
+    made = {}
+    for module, classes in contents.items():
+        stand_in = types.ModuleType(module)
+        for name in classes:
+            made[name] = type(name, (Recorded,), {})
+            setattr(stand_in, name, made[name])
+        monkeypatch.setitem(sys.modules, module, stand_in)
+    return made
+
+
+def launched(classes, **values):
+    """What deploy.launch.py makes of launch arguments."""
+    path = Path(__file__).parents[2] / "launch" / "deploy.launch.py"
+    spec = importlib.util.spec_from_file_location("deploy_launch", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    entities = module.generate_launch_description().args[0]
+    declared = [e for e in entities if isinstance(e, classes["DeclareLaunchArgument"])]
+    assert all(d.kwargs["default_value"] == "" and d.kwargs["description"] for d in declared)
+    context = {d.args[0]: "" for d in declared} | values
+    return entities[-1].kwargs["function"](context)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"sim": "true", "seed": "7"},
+        {"sim": "true", "lockstep": "true", "episodes": "2", "namespace": "robot1", "mode": "shadow"},
+        {"use_respawn": "true", "use_rviz": "true", "rviz_config": "my.rviz", "log_level": "warn"},
+    ],
+)
+def test_both_launchers_start_the_same_graph(launch_modules, bundle, values):
+    values = {"bundle": bundle, **values}
+    graph = deployment(options_from_text(values))
+    actions = launched(launch_modules, **values)
+    variables = [a.args for a in actions if isinstance(a, launch_modules["SetEnvironmentVariable"])]
+    assert dict(variables) == graph.environment
+    nodes = [a.kwargs for a in actions if isinstance(a, launch_modules["Node"])]
+    assert len(nodes) == len(graph.nodes)
+    for node, spec in zip(nodes, graph.nodes, strict=True):
+        assert (node["package"], node["executable"], node["name"]) == (
+            spec.package,
+            spec.executable,
+            spec.name,
+        )
+        assert node["namespace"] == graph.namespace
+        assert node["parameters"] == [str(graph.params_file), spec.parameters]
+        assert node["remappings"] == list(spec.remaps)
+        assert node["arguments"] == list(spec.arguments)
+        assert node["ros_arguments"] == ["--log-level", graph.log_level]
+        assert node["respawn"] is spec.respawn
+        if spec.package != "safe_o2o_ros":
+            continue
+        # The process launcher runs the module that the executable's entry point names.
+        argv = command(spec, graph)
+        assert argv[1:3] == ["-m", f"safe_o2o_ros.nodes.{spec.executable}"]
+        assert argv[argv.index("--params-file") + 1] == node["parameters"][0]
+        assert argv[argv.index("--log-level") + 1] == node["ros_arguments"][1]
+        assert f"__node:={spec.name}" in argv
+
+
+def test_the_launch_file_ends_the_graph_on_the_same_exits(launch_modules, bundle):
+    robot = launched(launch_modules, bundle=bundle)[-1].kwargs["on_exit"]
+    lockstep = launched(launch_modules, bundle=bundle, sim="true", lockstep="true", episodes="1")
+    essential = lockstep[-1].kwargs["on_exit"]
+
+    def shuts_down(on_exit, code):
+        return bool(on_exit(types.SimpleNamespace(returncode=code), None))
+
+    assert [shuts_down(robot, code) for code in (0, 2, -9)] == [False, True, False]
+    assert [shuts_down(essential, code) for code in (0, 2, -9)] == [True, True, True]
+
+
+def test_the_launch_file_refuses_in_one_sentence(launch_modules):
+    with pytest.raises(SystemExit, match="error: no model bundle at '/nowhere'"):
+        launched(launch_modules, bundle="/nowhere")
