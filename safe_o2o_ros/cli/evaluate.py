@@ -56,8 +56,6 @@ def run(args: argparse.Namespace) -> int:
 
     from safe_o2o_ros.report.record import evaluation_record
 
-    if args.episodes < 1 or args.workers < 1:
-        raise UsageError("--episodes and --workers must be at least 1")
     version, repeat = _check(args)
     jobs = [
         _Job(
@@ -108,6 +106,14 @@ def check_seeds(manifest: Any, first: int, count: int) -> None:
 
 def _check(args: argparse.Namespace) -> tuple[str | None, int]:
     """Everything that can be wrong, before a process starts. Returns bundle version and action repeat."""
+    if args.episodes < 1 or args.workers < 1:
+        raise UsageError("--episodes and --workers must be at least 1")
+    if args.seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {args.seed}")
+    if args.policy is not None and args.filter != "off":
+        raise UsageError(f"--filter {args.filter} needs --bundle: a scripted reference drives unfiltered")
+    if args.json is not None and not args.json.absolute().parent.is_dir():
+        raise UsageError(f"the directory of --json {args.json} does not exist: make it first")
     from safe_o2o_ros.sim.tasks import task_spec, variant_spec
 
     task_spec(args.task)

@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parser.parse_args(args)
         return int(options.run(options))
     except SafeO2OError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # One line whatever a library put into its message: scripts read it.
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,19 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from safe_o2o_ros.learning.pretrain import train, train_clone
     from safe_o2o_ros.world_model.model import WorldModel
 
-    overrides = {}
-    for item in args.set:
-        key, separator, value = item.partition("=")
-        if not separator:
-            raise UsageError(f"--set takes KEY=VALUE, got '{item}'")
-        overrides[key] = value
-    config = resolve(args.config, overrides)
-    device = args.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is available: use --device cpu")
-    run_dir = args.run_dir or args.out.with_name(f"{args.out.name}-run")
+    config = resolve(args.config, _overrides(args.set))
+    device = _device(args.device, torch.cuda.is_available())
+    run_dir = _check(args)
     console = Console()
     with _bars(console) as report:
         dataset = load_dataset(
@@ -115,6 +106,54 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 
 _LINE_EVERY = 200
 """Updates between log lines where there is no terminal for bars."""
+
+
+def _overrides(items: list[str]) -> dict[str, str]:
+    """--set KEY=VALUE as a mapping."""
+    overrides = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise UsageError(f"--set takes KEY=VALUE, got '{item}'")
+        overrides[key] = value
+    return overrides
+
+
+def _device(name: str, cuda: bool) -> str:
+    """The torch device of --device; `cuda`: one is there."""
+    if name == "auto":
+        return "cuda" if cuda else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"unknown device '{name}': use auto, cpu or cuda")
+    if name != "cpu" and not cuda:
+        raise UsageError("no CUDA device is available: use --device cpu")
+    return name
+
+
+def _check(args: argparse.Namespace) -> Path:
+    """What would otherwise be found wrong only after hours of training. Returns the run directory."""
+    from safe_o2o_ros.bundle import check_target
+    from safe_o2o_ros.data import read_manifest
+
+    if not args.budget_minutes > 0.0:
+        raise UsageError(f"--budget-minutes must be more than 0, got {args.budget_minutes}")
+    source = read_manifest(args.data)
+    if args.calibration is not None and not source.same_data(read_manifest(args.calibration)):
+        raise UsageError(
+            f"{args.calibration} was recorded with another task, robot, camera set, variant or period "
+            f"than {args.data}: calibrate on data of the same kind"
+        )
+    check_target(args.out)
+    out = args.out.absolute()
+    run_dir = Path(args.run_dir or out.with_name(f"{out.name}-run"))
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write to {error.filename} ({error.strerror}): choose another --out or --run-dir"
+        ) from error
+    return run_dir
 
 
 @contextlib.contextmanager

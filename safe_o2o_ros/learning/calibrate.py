@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_o2o_ros.errors import StoreError
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.manifest import Thresholds
 
@@ -32,9 +33,12 @@ def future_cost(
 def risk_threshold(risk: NDArray[np.float32], event: NDArray[np.bool_], alpha: float) -> float:
     """Largest t such that at most `alpha` of the commands with risk <= t have the event; 0 if none."""
     order = np.argsort(risk, kind="stable")
+    ordered = risk[order]
     rate = np.cumsum(event[order]) / np.arange(1, len(order) + 1)
-    allowed = np.flatnonzero(rate <= alpha)
-    return float(risk[order][allowed[-1]]) if len(allowed) else 0.0
+    # A threshold cannot part commands of equal risk, so only the last of them counts.
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    allowed = np.flatnonzero((rate <= alpha) & last)
+    return float(ordered[allowed[-1]]) if len(allowed) else 0.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,16 @@ class Scores:
 def calibrate(
     scores: Scores, data: Dataset, source: str, alpha: float = 0.02, horizon: int = 10
 ) -> Thresholds:
-    """Thresholds on recorded episodes; `source` says in words which ones."""
+    """Thresholds on recorded episodes; `source` says in words which ones.
+
+    Raises StoreError when no command can be judged.
+    """
     rows = data.transitions
     risk, surprise = scores.risk, scores.surprise[rows]
     event = future_cost(data.cost, data.start, data.length, horizon)[rows]
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
+    if not usable.any():
+        raise StoreError(f"every command of the {source} was given inside a violation: record other ones")
     threshold = risk_threshold(risk[usable], event[usable], alpha)
     return Thresholds(
         risk=threshold,

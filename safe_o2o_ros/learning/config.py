@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
+
+PRECISIONS = ("bfloat16", "float32")
 
 
 @dataclass(frozen=True)
@@ -143,4 +146,26 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
         value = type(old)(text)
     except ValueError:
         raise UsageError(f"setting '{key}' must be of type {type(old).__name__}, got '{text}'") from None
+    _check(key, value)
     return dataclasses.replace(node, **{path[0]: value})
+
+
+_FROM_ZERO = {"seed", "warmup", "steps"}
+_SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
+_SHARES |= {"decode_fraction", "unimix", "threshold"}
+
+
+def _check(key: str, value: Any) -> None:
+    """Raise UsageError when an overridden value is outside its range."""
+    name = key.split(".")[-1]
+    if isinstance(value, int):
+        low = 0 if name in _FROM_ZERO else 1
+        if value < low:
+            raise UsageError(f"setting '{key}' must be {low} or more, got {value}")
+    elif isinstance(value, float):
+        high = 1.0 if name in _SHARES else math.inf
+        if not 0.0 <= value <= high or math.isinf(value):
+            expected = "between 0 and 1" if name in _SHARES else "finite and 0 or more"
+            raise UsageError(f"setting '{key}' must be {expected}, got {value}")
+    elif name == "precision" and value not in PRECISIONS:
+        raise UsageError(f"setting '{key}' must be one of {', '.join(PRECISIONS)}, got '{value}'")

@@ -86,7 +86,7 @@ def load_dataset(
     Raises StoreError when there is no store or no usable episode.
     """
     reader = EpisodeReader(directory)
-    adapter = RobotAdapter.from_json(dict(reader.manifest.adapter))
+    adapter = _adapter(reader.manifest, directory)
     usable = [meta["steps"] >= min_length for meta in reader.metadata()]
     rows = sum(meta["steps"] + 1 for meta in reader.metadata() if meta["steps"] >= min_length)
     if not rows:
@@ -130,3 +130,14 @@ def load_dataset(
         adapter,
         metadata,
     )
+
+
+def _adapter(manifest: Manifest, directory: Path) -> RobotAdapter:
+    try:
+        adapter = RobotAdapter.from_json(dict(manifest.adapter))
+        broken = [sentence for sentence, holds in adapter.promises() if not holds]
+    except TypeError as error:
+        raise StoreError(f"{directory} names no usable robot adapter ({error}): collect again") from error
+    if broken:
+        raise StoreError(f"{directory} names no usable robot adapter ({broken[0]}): collect again")
+    return adapter

@@ -53,10 +53,9 @@ def _manifest(
     run: Run, files: dict[str, bytes], thresholds: Thresholds, seeds: dict[str, list[list[int]]]
 ) -> Manifest:
     config, source = run.config, run.dataset.manifest
-    digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
-    return Manifest(
+    manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        version=f"{source.task}-{digest[:12]}",
+        version="",
         parent=None,
         task=source.task,
         image=ImageSpec(tuple(source.cameras), config.model.image_size, config.model.image_size),
@@ -74,6 +73,10 @@ def _manifest(
         seeds=seeds,
         files={},
     )
+    # Of everything that decides what the robot does: equal networks with other thresholds are another bundle.
+    parts = [files[name] for name in sorted(files)] + [manifest.to_json().encode()]
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    return dataclasses.replace(manifest, version=f"{source.task}-{digest[:12]}")
 
 
 def _training(run: Run) -> dict[str, object]:
@@ -99,7 +102,7 @@ def _recorded_parity(run: Run, bundle: Bundle) -> Parity:
 
 def seed_ranges(dataset: Dataset) -> list[list[int]]:
     """The seeds of the recorded episodes as [first, last] ranges."""
-    seeds = sorted({int(m["seed"]) for m in dataset.metadata if "seed" in m})
+    seeds = sorted({int(m["seed"]) for m in dataset.metadata if m.get("seed") is not None})
     ranges: list[list[int]] = []
     for seed in seeds:
         if ranges and seed == ranges[-1][1] + 1:

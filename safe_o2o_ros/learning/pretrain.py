@@ -178,8 +178,11 @@ def _write_resolved_config(config: PretrainConfig, run_dir: Path) -> None:
     """Written once; a different config in the same directory is refused, since checkpoints would not fit."""
     path = run_dir / "config.json"
     text = config.to_json()
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if not path.exists():
+        draft = path.with_suffix(".tmp")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)  # whole or absent: a half config would look like another one
+    elif path.read_text(encoding="utf-8") != text:
         raise UsageError(
             f"{run_dir} holds a run with another config ({path}): give another directory or delete it"
         )
-    path.write_text(text, encoding="utf-8")

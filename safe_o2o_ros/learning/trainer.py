@@ -59,10 +59,8 @@ def run_phase(
     (seed, step) alone. Raises NonFiniteError when a loss is not finite; the last checkpoint stays.
     """
     clock, first = Clock(), 0
-    state = checkpoint.load(path)
+    state = checkpoint.restore(path, phase.modules())
     if state is not None:
-        for name, module in phase.modules().items():
-            module.load_state_dict(state[name])
         first = int(state["step"])
         clock = Clock(float(state["cpu_s"]), float(state["wall_s"]))
     for step in range(first, steps):
@@ -74,7 +72,8 @@ def run_phase(
         clock.cpu_s += time.process_time() - cpu
         clock.wall_s += time.monotonic() - wall
         done = step + 1
-        if done % 20 == 0 or done == steps:
+        shown, saved = done % 20 == 0 or done == steps, done % checkpoint_every == 0 or done == steps
+        if shown or saved:
             values = {k: float(v) for k, v in scalars.items()}
             bad = [k for k, v in values.items() if not math.isfinite(v)]
             if bad:
@@ -82,9 +81,10 @@ def run_phase(
                     f"{phase.name}: {bad[0]} is not finite at update {done}: lower the learning rate and "
                     "start again from the last checkpoint"
                 )
+        if shown:
             log(phase.name, done, values)
             progress(phase.name, done, steps, values)
-        if done % checkpoint_every == 0 or done == steps:
+        if saved:
             _save(path, phase, done, clock)
     return clock
 

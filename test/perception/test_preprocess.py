@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safe_o2o_ros.errors import FrameError
-from safe_o2o_ros.perception.frames import FramePairing
 from safe_o2o_ros.perception.preprocess import resize, stack
 
 
@@ -67,20 +66,3 @@ def test_a_missing_camera_is_named() -> None:
         stack({"front": flat(1)}, ("front", "back"), 4, 4)
     with pytest.raises(FrameError, match="got none"):
         stack({}, ("front",), 4, 4)
-
-
-def test_frames_pair_by_equal_stamp_whatever_comes_first() -> None:
-    pairing = FramePairing(("front", "back"), 4, 4)
-    assert pairing.add("back", 10, flat(2)) is None
-    frames = pairing.add("front", 10, flat(1))
-    assert frames is not None and frames.stamp_ns == 10
-    assert frames.image[0, 0].tolist() == [1, 1, 1, 2, 2, 2]
-    assert pairing.dropped == {"front": 0, "back": 0}
-
-
-def test_a_frame_without_a_partner_is_counted_by_name() -> None:
-    pairing = FramePairing(("front", "back"), 4, 4)
-    pairing.add("front", 10, flat(1))
-    assert pairing.add("back", 20, flat(2)) is None  # not the same moment
-    assert pairing.add("front", 20, flat(3)) is not None
-    assert pairing.dropped == {"front": 1, "back": 0}

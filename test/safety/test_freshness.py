@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safe_o2o_ros.safety.freshness import Freshness
-from safe_o2o_ros.safety.silence import Silence
 
 
 def test_an_input_never_received_is_missing_and_late() -> None:
@@ -53,20 +52,3 @@ def test_lateness_is_the_age_on_the_steady_clock_alone(timeout: float, start: fl
     fresh.note("latent", 1, start)
     now = start + age
     assert (fresh.late(now) == "latent") == (now - start > timeout)
-
-
-def test_a_stopped_robot_is_told_zero_for_the_hold_time_and_then_nothing() -> None:
-    silence = Silence(hold_s=1.0)
-    assert silence.speaks(False, 0.0)
-    assert silence.speaks(True, 5.0)  # it stands from here on
-    assert silence.speaks(True, 6.0)
-    assert not silence.speaks(True, 6.01)
-    assert silence.speaks(False, 6.1)  # it moves again: braking is heard
-    assert silence.speaks(True, 7.0) and silence.speaks(True, 8.0) and not silence.speaks(True, 8.01)
-
-
-def test_driving_starts_the_hold_time_anew() -> None:
-    silence = Silence(hold_s=1.0)
-    assert silence.speaks(True, 0.0) and not silence.speaks(True, 2.0)
-    silence.moved()
-    assert silence.speaks(True, 2.1)
