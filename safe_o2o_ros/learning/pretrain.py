@@ -20,6 +20,7 @@ from safe_o2o_ros.learning.calibrate import Scores
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
+from safe_o2o_ros.learning.memory import keep_freed_memory
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, SafetyGraph
@@ -139,6 +140,7 @@ def _prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> Pretrai
     config = fit_config(config, dataset)
     run_dir.mkdir(parents=True, exist_ok=True)
     _write_resolved_config(config, run_dir)
+    keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     return config
