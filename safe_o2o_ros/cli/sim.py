@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     from safe_o2o_ros.domain import private_domain
     from safe_o2o_ros.processes import Processes
-    from safe_o2o_ros.report import write_report
+    from safe_o2o_ros.report import print_table, write_report
     from safe_o2o_ros.report.log import EpisodeLog
     from safe_o2o_ros.report.record import episode_record, evaluation_record
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         with (out / "nodes.log").open("w", encoding="utf-8") as log, _progress(args.episodes, console) as bar:
 
             def sink(node: str, line: str, stdout: bool) -> None:
-                if node == "sim_node" and stdout:
+                if node == "sim_node" and stdout and line.startswith("{"):
                     bar(json.loads(line))
                 else:
                     _write(log, f"[{node}] {line}")
@@ -101,9 +101,14 @@ def run(args: argparse.Namespace) -> int:
         per_episode=[episode_record(e) for e in episodes],
         ticks=sum(len(e.reward) for e in episodes),
     )
-    write_report(out, record, episodes)
+    with console.status("writing the report"):
+        paths = write_report(out, record, episodes, video=not args.no_video)
     if args.json is not None:
         _write_json(args.json, record)
+    print_table(record)
+    for note in paths.notes:
+        print(note)
+    print(f"report: {paths.page}")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -55,5 +57,31 @@ def test_a_killed_encoder_brakes_the_robot_and_a_new_one_drives_on(graph):
         probe.until(lambda: reports("pass", since), "driving again")
         probe.until(lambda: commands[-1].twist.linear.x != 0.0, "motion")
 
+        # Without its filter the base stops by itself.
+        nodes.end("safety_filter_node", signal.SIGKILL)
+        probe.until(lambda: speed() < 0.02, "a standing robot")
+
         code, errors = nodes.end("sim_node", signal.SIGINT)
         assert code == 0, errors
+
+
+def test_ctrl_c_on_the_process_launcher_ends_with_a_zero_command_and_code_0(tmp_path):
+    write_tiny_bundle(tmp_path / "tiny", risk_threshold=1.0)
+    main = "import sys; from safe_o2o_ros.cli.main import main; sys.exit(main())"
+    arguments = ["deploy", "--sim", "true", "--bundle", str(tmp_path / "tiny")]
+    with (
+        probing() as probe,
+        subprocess.Popen(
+            [sys.executable, "-c", main, *arguments], stderr=subprocess.PIPE, text=True
+        ) as launcher,
+    ):
+        commands = probe.listen(TwistStamped, "cmd_vel", qos.series(False))
+        try:
+            probe.until(lambda: any(c.twist.linear.x != 0.0 for c in commands), "motion")
+            launcher.send_signal(signal.SIGINT)
+            probe.until(lambda: launcher.poll() is not None, "the end of the launcher")
+        finally:
+            launcher.kill()
+        probe.until(lambda: commands[-1].twist.linear.x == 0.0, "the last command")
+        assert launcher.returncode == 0
+        assert "Traceback" not in launcher.stderr.read()

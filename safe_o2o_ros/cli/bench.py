@@ -1,0 +1,176 @@
+"""`safe-o2o bench latency`: image -> /cmd_vel through the graph, beside the bare networks in one process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safe_o2o_ros.errors import GraphError, StoreError, UsageError
+from safe_o2o_ros.graph import PACKAGE, DeployOptions, NodeSpec, default_bundle, deployment
+
+HOPS = (
+    ("camera: capture -> image published", None, "image"),
+    ("encoder: image -> latent", "image", "latent"),
+    ("policy: latent -> cmd_vel_nominal", "latent", "nominal"),
+    ("filter: cmd_vel_nominal -> cmd_vel", "nominal", "cmd_vel"),
+    ("delivery: cmd_vel published -> received", "cmd_vel", "cmd_vel_received"),
+    ("total: image published -> cmd_vel received", "image", "cmd_vel_received"),
+)
+"""Name, event it starts at (None = capture), event it ends at."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the subcommand."""
+    parser.add_argument("what", choices=("latency",), help="what to measure")
+    parser.add_argument("--task", default="PointGoal1", help="simulated task that feeds the graph")
+    parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure (default: 20)")
+    parser.add_argument("--json", type=Path, help="write the result here")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, write JSON."""
+    from safe_o2o_ros.bundle import load_bundle
+    from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, require
+
+    require(ROS, SIM, INFERENCE)
+    if not 0.5 <= args.seconds <= 3600.0:
+        raise UsageError("--seconds must be between 0.5 and 3600")
+    path = args.bundle or default_bundle(args.task)
+    bundle = load_bundle(path, task=args.task)
+    measured = _measure_graph(args, path, bundle.manifest.image.cameras[-1])
+    rows = measured["frames"]
+    if not rows:
+        raise GraphError("no frame was answered in the time: measure longer with --seconds")
+    result = {
+        "bundle": bundle.version,
+        "task": args.task,
+        "control_period_ms": bundle.manifest.period_s * 1e3,
+        "frames": len(rows),
+        "reasons": measured["reasons"],
+        "graph_ms": {name: _summary(_hop(rows, start, end)) for name, start, end in HOPS},
+        # Directly after the graph and at its pace: a processor that rests between frames is slower than
+        # one that runs back to back.
+        "bare_onnx_ms": _measure_bare(bundle, len(rows), paced=True),
+        "bare_onnx_back_to_back_ms": _measure_bare(bundle, 200, paced=False),
+    }
+    _print(result)
+    if args.json is not None:
+        try:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"the result cannot be written to {args.json}: {error.strerror}") from error
+    return 0
+
+
+def _measure_graph(args: argparse.Namespace, bundle: Path, camera: str) -> dict[str, Any]:
+    """Events per frame, nanoseconds after capture, from a real-time graph in processes."""
+    import dataclasses
+
+    from safe_o2o_ros.domain import private_domain
+    from safe_o2o_ros.processes import Processes
+
+    graph = deployment(
+        DeployOptions(sim=True, task=args.task, bundle=str(bundle), seed=40_000, enable_stamped_cmd_vel=True)
+    )
+    parameters = {"camera": camera, "seconds": args.seconds}
+    probe = NodeSpec("latency_probe", PACKAGE, "latency_probe", parameters, essential=True)
+    graph = dataclasses.replace(graph, nodes=(*graph.nodes, probe))
+    found: list[dict[str, Any]] = []
+
+    def sink(node: str, line: str, stdout: bool) -> None:
+        if node == "latency_probe" and stdout and line.startswith("{"):
+            found.append(json.loads(line))
+
+    with private_domain():
+        Processes(graph, sink).run()
+    if not found:
+        raise GraphError("the probe ended without a result: run it again with `safe-o2o deploy --sim true`")
+    return found[0]
+
+
+def _hop(rows: list[dict[str, int]], start: str | None, end: str) -> list[float]:
+    """Milliseconds per frame."""
+    return [(row[end] - (row[start] if start is not None else 0)) / 1e6 for row in rows]
+
+
+def _measure_bare(bundle: Any, steps: int, paced: bool) -> dict[str, dict[str, float]]:
+    """The bundle's networks in the order of the graph, random images, no ROS; with their total."""
+    from safe_o2o_ros.perception.encoder import RecurrentEncoder
+    from safe_o2o_ros.policy.policy import ExpansionPolicy
+    from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+    from safe_o2o_ros.safety.risk import BundleRisk
+    from safe_o2o_ros.types import FrameSet
+
+    manifest = bundle.manifest
+    spec = manifest.image
+    encoder, policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
+    config = FilterConfig(brake_dt_s=manifest.period_s)
+    safety = SafetyFilter(
+        manifest.adapter, config, BundleRisk(bundle), manifest.thresholds.risk, bundle.version
+    )
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, spec.height, spec.width, spec.channels), np.uint8)
+    state, policy_state, action = encoder.initial(), policy.initial(), manifest.adapter.zero()
+    times: dict[str, list[float]] = {"encoder": [], "policy": [], "filter": [], "total": []}
+    wait = _pace(manifest.period_s) if paced else lambda: None
+    for step in range(steps + 5):
+        wait()
+        start = time.perf_counter()
+        state, latent = encoder.step(state, FrameSet(step + 1, images[step % 8]), action)
+        encoded = time.perf_counter()
+        policy_state, proposal = policy.step(policy_state, latent)
+        proposed = time.perf_counter()
+        action = safety.decide(FilterInputs(True, latent, proposal)).action
+        end = time.perf_counter()
+        if step >= 5:
+            spans = (encoded - start, proposed - encoded, end - proposed, end - start)
+            for name, span in zip(times, spans, strict=True):
+                times[name].append(span * 1e3)
+    return {name: _summary(values) for name, values in times.items()}
+
+
+def _pace(period_s: float) -> Callable[[], None]:
+    """A wait for the next multiple of the control period."""
+    from threading import Event
+
+    never, start = Event(), time.perf_counter()
+
+    def wait() -> None:
+        never.wait(period_s - (time.perf_counter() - start) % period_s)
+
+    return wait
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {
+        "p50": round(float(np.percentile(values, 50)), 3),
+        "p99": round(float(np.percentile(values, 99)), 3),
+        "max": round(float(np.max(values)), 3),
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"latency, {result['frames']} frames, bundle {result['bundle']}, milliseconds")
+    for column in ("hop", "p50", "p99", "max"):
+        table.add_column(column, justify="left" if column == "hop" else "right")
+    groups = (
+        ("", result["graph_ms"]),
+        ("bare ONNX, paced: ", result["bare_onnx_ms"]),
+        ("bare ONNX, back to back: ", result["bare_onnx_back_to_back_ms"]),
+    )
+    for prefix, rows in groups:
+        for name, row in rows.items():
+            table.add_row(prefix + name, *(f"{row[k]:.2f}" for k in ("p50", "p99", "max")))
+        table.add_section()
+    Console().print(table)
