@@ -13,12 +13,7 @@ def print_table(record: dict[str, Any]) -> None:
 
     variant = f", variant {record['variant']}" if record["variant"] else ""
     driver = f"bundle {record['bundle']}" if record["bundle"] else record.get("policy", "no bundle")
-    table = Table(
-        title=f"{record['task']}{variant}: {driver}, filter {record['filter']}",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_footer=record["episodes"] > 1,
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_footer=record["episodes"] > 1)
     success = record["success_rate"] is not None
     mean, std = (f"{record['reward_mean']:.2f}", f"{record['cost_mean']:.2f}"), ("reward_std", "cost_std")
     table.add_column("seed", justify="right", footer="mean")
@@ -39,7 +34,10 @@ def print_table(record: dict[str, Any]) -> None:
             str(entry["overrides"]),
         ]
         table.add_row(*row, *([_answer(entry["success"])] if success else []))
-    Console().print(table)
+    console = Console()
+    # Not the table's own title, which would wrap where the table is narrow.
+    console.print(f"[bold]{record['task']}{variant}[/bold]: {driver}, filter {record['filter']}")
+    console.print(table)
 
 
 def _answer(success: bool | None) -> str:

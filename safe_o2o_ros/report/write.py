@@ -83,7 +83,8 @@ def _write_video(path: Path, name: str, episodes: Sequence[EpisodeLog], view: An
     path.unlink(missing_ok=True)  # an older run's video must not stand beside new numbers
     if not any(log.images or log.top is not None for log in episodes):
         raise MissingExtraError(
-            "no video was made since the logs hold no pictures: drive again with a top size above 0"
+            "no video was made since the episodes were recorded without pictures: "
+            "drive again without --no-video, or with top_size above 0"
         )
     from safe_o2o_ros.report.video import write_video
 

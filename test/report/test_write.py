@@ -135,7 +135,7 @@ def missing_video(paths: ReportPaths) -> str:
 def test_without_pictures_the_report_says_how_to_get_a_video(tmp_path: Path) -> None:
     (tmp_path / "video.mp4").write_bytes(b"of an older run")
     log = make_log(pictures=False)
-    assert "top size" in missing_video(write_report(tmp_path, make_record([log]), [log]))
+    assert "--no-video" in missing_video(write_report(tmp_path, make_record([log]), [log]))
 
 
 def test_without_ffmpeg_the_report_says_how_to_install_it(
