@@ -1,3 +1,32 @@
-"""Safe offline-to-online vision policies for mobile robots on ROS 2."""
+"""Safe offline-to-online vision policies for mobile robots on ROS 2: the map, with the file at each arrow.
+
+Driving. Every arrow is one call, which `evaluation.py` makes in a loop and `nodes/` over topics::
+
+    sim/env.py, cameras --images--> perception/frames.py        pair by stamp
+                                      | preprocess.py           resize, stack cameras on channels
+    last executed action -----------> v perception/session.py   the command that belongs to the frame
+                                    perception/encoder.py       one recurrent step (encoder.onnx)
+                                      | types.Latent
+                                      v
+                                    policy/policy.py            proposals and choice (policy.onnx)
+                                      | types.Proposal
+         safety/freshness.py -late--> v
+                                    safety/filter.py            decision table, on risk.py (safety.onnx)
+                                      | limits.py              types.Decision: action and reason
+                                      v
+    base <--twist-- robot.py (raw, effective action, twist) --executed--> encoder, report/recorder.py
+
+Learning, offline::
+
+    sim/demonstrators --cli/collect.py--> data/ --cli/pretrain.py--> learning/ (world_model/)
+      learning/sequence_phase.py   world model on images
+      learning/latents.py          its latents, cached
+      learning/agent_phase.py      critics and actor (losses.py)
+      learning/calibrate.py        thresholds
+      world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
+
+Around it: graph.py (nodes and parameters, once) -> launch/deploy.launch.py or processes.py; report/ (logs
+-> numbers, plot, video, page); cli/ (composition); errors.py (what can go wrong, named).
+"""
 
 __version__ = "0.1.0"
