@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from safe_o2o_ros.bundle import Bundle
 from safe_o2o_ros.errors import BundleMismatchError
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
 from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.report.recorder import EpisodeRecorder
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.risk import BundleRisk
 from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Mode, Reason
@@ -120,41 +119,17 @@ def drive_episode(
     observation, info = env.reset(seed=seed)
     driver.reset(seed)
     base = env.unwrapped
-    layout = info["layout"]
     period_ns = round(base.period_s * 1e9)
-    rows: list[tuple[Tick, float, float, Any]] = []
-    frames, tops = [], []
-    done = False
+    recorder = EpisodeRecorder(seed, base.period_s)
+    stamp_ns, done = 0, False
     while not done:
+        stamp_ns += period_ns
         state = base.privileged_state()
-        if keep_images:
-            frames.append(observation)
-        if top_size:
-            tops.append(base.render_top(top_size))
-        tick = driver.act(observation, env, (len(rows) + 1) * period_ns)
+        top = base.render_top(top_size) if top_size else None
+        recorder.frame(observation if keep_images else {}, state.position, state.yaw, top)
+        tick = driver.act(observation, env, stamp_ns)
+        recorder.answer(tick.nominal, tick.decision, tick.surprise)
         observation, reward, terminated, truncated, info = env.step(tick.decision.action)
-        rows.append((tick, float(reward), float(info["cost"]), state))
+        recorder.outcome(float(reward), float(info["cost"]))
         done = terminated or truncated
-    decisions = [tick.decision for tick, *_ in rows]
-    return EpisodeLog(
-        seed=seed,
-        period_s=base.period_s,
-        goals=int(info["goals"]),
-        control_steps=int(info["control_steps"]),
-        success=info.get("success"),
-        layout=layout,
-        time_s=np.arange(len(rows)) * base.period_s,
-        reward=np.array([r for _, r, _, _ in rows]),
-        cost=np.array([c for _, _, c, _ in rows]),
-        value=np.array([d.value for d in decisions]),
-        threshold=np.array([d.threshold for d in decisions]),
-        surprise=np.array([tick.surprise for tick, *_ in rows]),
-        nominal=np.stack([tick.nominal for tick, *_ in rows]),
-        executed=np.stack([d.action for d in decisions]),
-        changed=np.array([d.changed for d in decisions]),
-        reason=[d.reason.value for d in decisions],
-        position=np.stack([s.position for *_, s in rows]),
-        yaw=np.array([s.yaw for *_, s in rows]),
-        images={c: np.stack([f[c] for f in frames]) for c in (frames[0] if frames else {})},
-        top=np.stack(tops) if tops else None,
-    )
+    return recorder.finish(info)

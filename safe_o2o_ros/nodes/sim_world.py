@@ -75,7 +75,7 @@ class SimWorld:
         self._period = 0
         self.reward = self.cost = 0.0
         observation, self._info = self._env.reset(seed=self.seed)
-        self._recorder = EpisodeRecorder(self.seed, self.period_s, self._info["layout"])
+        self._recorder = EpisodeRecorder(self.seed, self.period_s)
         self._see(observation)
 
     def state(self) -> Any:
@@ -103,7 +103,7 @@ class SimWorld:
 
     def log(self) -> EpisodeLog:
         """The record of the episode that just ended."""
-        return self._recorder.finish(self._info["goals"], self._info["control_steps"], success=None)
+        return self._recorder.finish(self._info)
 
     def close(self) -> None:
         """Free the graphics contexts."""

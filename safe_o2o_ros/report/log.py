@@ -32,7 +32,7 @@ class EpisodeLog:
     success: bool | None
     """None where the task knows no success."""
     layout: dict[str, Any]
-    """The scene at the start, as `info["layout"]` of the environment, metres and radians."""
+    """The scene at the start with every goal that followed, as the last `info["layout"]`, m and rad."""
     time_s: NDArray[np.float64]
     """(T,) time of the frame since the start of the episode, seconds."""
     reward: NDArray[np.float64]

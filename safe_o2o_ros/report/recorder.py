@@ -15,11 +15,9 @@ from safe_o2o_ros.types import Decision, FloatArray
 class EpisodeRecorder:
     """Call `frame`, `answer`, `outcome` once per control period, in this order; then `finish`."""
 
-    def __init__(self, seed: int, period_s: float, layout: Mapping[str, Any]) -> None:
-        """`layout`: the scene at the start of the episode."""
+    def __init__(self, seed: int, period_s: float) -> None:
         self._seed = seed
         self._period_s = period_s
-        self._layout = dict(layout)
         self._rows: dict[str, list[Any]] = {}
         self._images: dict[str, list[NDArray[np.uint8]]] = {}
         self._top: list[NDArray[np.uint8]] = []
@@ -54,8 +52,8 @@ class EpisodeRecorder:
         """What the period brought."""
         self._add(reward=reward, cost=cost)
 
-    def finish(self, goals: int, control_steps: int, success: bool | None) -> EpisodeLog:
-        """The complete log."""
+    def finish(self, info: Mapping[str, Any]) -> EpisodeLog:
+        """The complete log; `info`: what the environment said of the last step."""
         rows = self._rows
 
         def column(name: str, dtype: Any = np.float64) -> NDArray[Any]:
@@ -64,10 +62,11 @@ class EpisodeRecorder:
         return EpisodeLog(
             seed=self._seed,
             period_s=self._period_s,
-            goals=goals,
-            control_steps=control_steps,
-            success=success,
-            layout=self._layout,
+            goals=int(info["goals"]),
+            control_steps=int(info["control_steps"]),
+            success=info.get("success"),
+            # The last one also lists the goals that were drawn on the way: it replays the whole episode.
+            layout=dict(info["layout"]),
             time_s=column("time_s"),
             reward=column("reward"),
             cost=column("cost"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def _write(out_dir: Path, record: dict[str, Any], episodes: list[EpisodeLog], vi
     logs = []
     for index, log in enumerate(episodes):
         logs.append(logs_dir / f"episode_{index:04d}.npz")
-        log.save(logs[-1])
+        # The numbers; the pictures are in the video, and would take 50 MB an episode.
+        replace(log, images={}, top=None).save(logs[-1])
     name = _name(record)
     title = f"{name} · filter {record['filter']}"
     view = scene_view(record["task"], episodes[0].nominal.shape[1])
