@@ -112,8 +112,8 @@ def _check(args: argparse.Namespace) -> tuple[str | None, int]:
         raise UsageError(f"--seed must be 0 or more, got {args.seed}")
     if args.policy is not None and args.filter != "off":
         raise UsageError(f"--filter {args.filter} needs --bundle: a scripted reference drives unfiltered")
-    if args.json is not None and not args.json.absolute().parent.is_dir():
-        raise UsageError(f"the directory of --json {args.json} does not exist: make it first")
+    if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
+        raise UsageError(f"--json {args.json} is no file in an existing directory: make the directory first")
     from safe_o2o_ros.sim.tasks import task_spec, variant_spec
 
     task_spec(args.task)
