@@ -1,4 +1,4 @@
-"""`safe-o2o bench latency`: image -> /cmd_vel through the graph, beside the bare networks in one process."""
+"""`safe-o2o bench`: latency image -> /cmd_vel beside the bare networks, and stop times after a kill."""
 
 from __future__ import annotations
 
@@ -27,10 +27,17 @@ HOPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    parser.add_argument("what", choices=("latency",), help="what to measure")
+    parser.add_argument("what", choices=("latency", "stop"), help="what to measure")
     parser.add_argument("--task", default="PointGoal1", help="simulated task that feeds the graph")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure (default: 20)")
+    parser.add_argument(
+        "--victim",
+        choices=("encoder_node", "policy_node"),
+        default="encoder_node",
+        help="stop: node that is killed with SIGKILL (default: encoder_node)",
+    )
+    parser.add_argument("--repeats", type=int, default=20, help="stop: how often (default: 20)")
     parser.add_argument("--json", type=Path, help="write the result here")
 
 
@@ -44,11 +51,32 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--seconds must be between 0.5 and 3600")
     path = args.bundle or default_bundle(args.task)
     bundle = load_bundle(path, task=args.task)
+    if args.what == "stop":
+        from safe_o2o_ros.cli import bench_stop
+
+        if not 1 <= args.repeats <= 1000:
+            raise UsageError("--repeats must be between 1 and 1000")
+        result = bench_stop.measure(args, path)
+        bench_stop.show(result)
+    else:
+        result = _latency(args, path, bundle)
+        _print(result)
+    if args.json is not None:
+        try:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"the result cannot be written to {args.json}: {error.strerror}") from error
+    return 0
+
+
+def _latency(args: argparse.Namespace, path: Path, bundle: Any) -> dict[str, Any]:
+    """The graph's hops and the bare networks, in one run."""
     measured = _measure_graph(args, path, bundle.manifest.image.cameras[-1])
     rows = measured["frames"]
     if not rows:
         raise GraphError("no frame was answered in the time: measure longer with --seconds")
-    result = {
+    return {
         "bundle": bundle.version,
         "task": args.task,
         "control_period_ms": bundle.manifest.period_s * 1e3,
@@ -60,14 +88,6 @@ def run(args: argparse.Namespace) -> int:
         "bare_onnx_ms": _measure_bare(bundle, len(rows), paced=True),
         "bare_onnx_back_to_back_ms": _measure_bare(bundle, 200, paced=False),
     }
-    _print(result)
-    if args.json is not None:
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the result cannot be written to {args.json}: {error.strerror}") from error
-    return 0
 
 
 def _measure_graph(args: argparse.Namespace, bundle: Path, camera: str) -> dict[str, Any]:

@@ -1,23 +1,29 @@
 import json
-import os
 import subprocess
 import sys
 
+import pytest
 from support.tiny_bundle import write_tiny_bundle
 
+MAIN = "import sys; from safe_o2o_ros.cli.main import main; sys.exit(main())"
 
-def test_the_latency_benchmark_measures_every_hop_and_the_bare_networks(tmp_path):
-    write_tiny_bundle(tmp_path / "tiny", risk_threshold=1.0)
-    out = tmp_path / "latency.json"
-    main = "import sys; from safe_o2o_ros.cli.main import main; sys.exit(main())"
-    subprocess.run(
-        [sys.executable, "-c", main, "bench", "latency", "--bundle", str(tmp_path / "tiny"), "--seconds", "3"]
-        + ["--json", str(out)],
-        check=True,
-        timeout=120,
-        env=os.environ,
-    )
-    result = json.loads(out.read_text())
+
+@pytest.fixture
+def measured(tmp_path):
+    """Runs `safe-o2o bench` on a tiny bundle and returns its JSON."""
+
+    def run(*arguments):
+        write_tiny_bundle(tmp_path / "tiny", risk_threshold=1.0)
+        out = tmp_path / "result.json"
+        bench = ["bench", *arguments, "--bundle", str(tmp_path / "tiny"), "--json", str(out)]
+        subprocess.run([sys.executable, "-c", MAIN, *bench], check=True, timeout=120)
+        return json.loads(out.read_text())
+
+    return run
+
+
+def test_the_latency_benchmark_measures_every_hop_and_the_bare_networks(measured):
+    result = measured("latency", "--seconds", "3")
     assert result["frames"] > 0
     assert result["reasons"]["pass"] > 0
     graph = result["graph_ms"]
@@ -27,3 +33,13 @@ def test_the_latency_benchmark_measures_every_hop_and_the_bare_networks(tmp_path
     # The hops lie inside the total.
     total = graph["total: image published -> cmd_vel received"]["p50"]
     assert total > graph["encoder: image -> latent"]["p50"]
+
+
+@pytest.mark.parametrize(("victim", "silent"), [("policy_node", "cmd_vel_nominal")])
+def test_the_stop_benchmark_sees_brake_zero_standstill_and_restart_in_this_order(measured, victim, silent):
+    result = measured("stop", "--victim", victim, "--repeats", "1")
+    assert result["kills"] == 1
+    assert result["late_input"] == [silent]
+    (stop,) = result["stops"]
+    assert 0.0 < stop["brake_s"] <= stop["zero_s"] <= stop["driving_again_s"]
+    assert stop["standing_s"] <= stop["driving_again_s"]
