@@ -23,10 +23,13 @@ from safe_o2o_ros.evaluation import (
     check_bundle_fits,
     drive_episode,
 )
+from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.record import episode_record, evaluation_record
+from safe_o2o_ros.robot import POINT
 from safe_o2o_ros.sim.demonstrators import make_demonstrator
-from safe_o2o_ros.types import Decision, Mode, Reason
+from safe_o2o_ros.types import Decision, FrameSet, Mode, Reason
 
 SEED = 50_000
 STEPS = 82
@@ -99,6 +102,22 @@ def test_a_log_has_one_row_per_control_period(bundle: Bundle, seeing: Any) -> No
     assert log.nominal.shape == log.executed.shape == (21, 2) and log.top is None
     assert log.success is None  # this task knows no success
     assert np.isfinite(log.value).all() and log.threshold == pytest.approx(np.full(21, 0.65))
+
+
+def test_the_encoder_is_told_what_was_executed_and_not_what_was_asked_for(
+    bundle: Bundle, seeing: Any
+) -> None:
+    log = drive_episode(seeing, BundleDriver(bundle, Mode.FILTER), SEED, keep_images=True)
+    assert log.changed.any()
+    encoder, policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
+    state, policy_state, executed = encoder.initial(), policy.initial(), POINT.zero()
+    for t in range(len(log.reward)):
+        image = np.concatenate([log.images["front"][t], log.images["back"][t]], axis=2)
+        state, latent = encoder.step(state, FrameSet(t, image), executed)
+        policy_state, proposal = policy.step(policy_state, latent)
+        assert latent.surprise == log.surprise[t]
+        assert np.array_equal(proposal.action, log.nominal[t])
+        executed = log.executed[t]
 
 
 def test_the_filter_changes_commands_only_in_its_own_mode(bundle: Bundle, seeing: Any) -> None:
