@@ -40,7 +40,7 @@ class GoalRule:
 def _in_hazard(scene: Scene) -> bool:
     """The robot's centre is inside a hazard's disc."""
     offsets = scene.objects_xy(HAZARD.key) - scene.agent_xy()
-    return bool((np.square(offsets).sum(axis=1) <= HAZARD.size[0] ** 2).any())
+    return bool((np.square(offsets).sum(axis=1) < HAZARD.size[0] ** 2).any())
 
 
 COST_TERMS: dict[str, Callable[[Scene], bool]] = {"hazards": _in_hazard}

@@ -66,7 +66,8 @@ def test_goals_are_consumed_in_order_then_drawn_and_listed():
 
 
 def test_cost_is_one_exactly_while_the_centre_is_in_a_disc():
-    for distance, expected in ((0.199, 1.0), (0.201, 0.0)):
+    # On the edge itself the benchmark's depth of intrusion is 0, and only a positive one costs.
+    for distance, expected in ((0.199, 1.0), (0.2, 0.0), (0.201, 0.0)):
         env, info = make({**BARE, "hazards": [[0.0, distance], [0.0, -distance]]})
         assert info["cost"] == 0.0
         assert env.step(IDLE)[4]["cost"] == expected
