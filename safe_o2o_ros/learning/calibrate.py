@@ -41,6 +41,9 @@ def risk_threshold(risk: NDArray[np.float32], event: NDArray[np.bool_], alpha: f
     return float(ordered[allowed[-1]]) if len(allowed) else 0.0
 
 
+MAX_THRESHOLD = 0.99
+
+
 @dataclass(frozen=True)
 class Scores:
     """What trained networks say of a data set."""
@@ -64,7 +67,8 @@ def calibrate(
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
     if not usable.any():
         raise StoreError(f"every command of the {source} was given inside a violation: record other ones")
-    threshold = risk_threshold(risk[usable], event[usable], alpha)
+    # A risk of 1 is a certain violation, whatever the data says: never certified.
+    threshold = min(risk_threshold(risk[usable], event[usable], alpha), MAX_THRESHOLD)
     return Thresholds(
         risk=threshold,
         surprise_caution=float(np.quantile(surprise, 0.99)),

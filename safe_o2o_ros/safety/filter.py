@@ -118,6 +118,8 @@ class SafetyFilter:
             return self._brake(Reason.WAITING, "latent")
         if not np.isfinite(latent.feature).all():
             return self._brake(Reason.NON_FINITE, "latent", proposal.stamp_ns)
+        if latent.stamp_ns != proposal.stamp_ns:
+            return self._brake(Reason.STALE, "latent", proposal.stamp_ns)
         if self._risk is None or latent.version != self._version:
             return self._brake(Reason.UNKNOWN_BUNDLE, "latent", proposal.stamp_ns)
         return self._certify(latent, nominal, proposal.stamp_ns)

@@ -170,8 +170,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _time_up(self) -> bool:
         return self._control_steps >= self.task.episode_steps
 
-    def _checked_action(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
-        values = np.asarray(action, np.float32)
+    def _checked_action(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
+        # Not rounded to float32: the turn servo amplifies a rounding into another path.
+        values = np.asarray(action, np.float64)
         if values.shape != self.action_space.shape:
             raise UsageError(f"Action has shape {values.shape}; give {self.action_space.shape}.")
         if not np.isfinite(values).all():

@@ -26,7 +26,7 @@ _WORLD = """
   <visual><quality shadowsize="0" offsamples="0"/></visual>
   <default><geom condim="6" density="1"/></default>
   <asset>
-    <texture name="sky" type="skybox" builtin="flat" width="8" height="48" rgb1="0.01 0.01 0.02"/>
+    <texture name="sky" type="skybox" builtin="flat" width="8" height="48" rgb1="0 0.004 0" rgb2="0 0.004 0"/>
     <texture name="floor" type="2d" builtin="checker" width="100" height="100"
         rgb1="0.859 0.843 0.765" rgb2="0.949 0.914 0.855"/>
     <material name="floor" texture="floor" texrepeat="10 10"
@@ -131,7 +131,7 @@ class Scene:
         self.data.mocap_pos[self._goal_mocap, :2] = goal
         mujoco.mj_forward(self.model, self.data)
 
-    def step(self, action: NDArray[np.float32]) -> None:
+    def step(self, action: NDArray[np.floating]) -> None:
         """One control step with the action, shape (A,), held over its physics steps."""
         self.data.ctrl[:] = action
         mujoco.mj_step(self.model, self.data, self.task.robot.substeps)

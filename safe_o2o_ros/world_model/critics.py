@@ -9,16 +9,25 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.layers import MLP
 
 
+_LOW_RISK = -4.0
+"""Logit an untrained reachability critic starts at. The estimate bootstraps on itself with a discount near
+1, so a start at 1/2 would take hundreds of sweeps to fade from states that are safe."""
+
+
+def _critic(inputs: int, config: ModelConfig, bounded: bool) -> MLP:
+    net = MLP(inputs, 1, config.critic_units, layers=2, zero_output=True)
+    if bounded:
+        nn.init.constant_(net[-1].bias, _LOW_RISK)  # type: ignore[arg-type]  # a Linear's bias
+    return net
+
+
 class QEnsemble(nn.Module):
     """(feature, effective action) -> E values; `bounded` squashes to [0, 1] (reachability)."""
 
     def __init__(self, config: ModelConfig, bounded: bool = False) -> None:
         super().__init__()
         inputs = config.feature + config.action_dim
-        self.members = nn.ModuleList(
-            MLP(inputs, 1, config.critic_units, layers=2, zero_output=not bounded)
-            for _ in range(config.ensemble)
-        )
+        self.members = nn.ModuleList(_critic(inputs, config, bounded) for _ in range(config.ensemble))
         self.bounded = bounded
 
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
@@ -33,7 +42,7 @@ class VCritic(nn.Module):
 
     def __init__(self, config: ModelConfig, bounded: bool = False) -> None:
         super().__init__()
-        self.net = MLP(config.feature, 1, config.critic_units, layers=2, zero_output=not bounded)
+        self.net = _critic(config.feature, config, bounded)
         self.bounded = bounded
 
     def forward(self, feature: Tensor) -> Tensor:

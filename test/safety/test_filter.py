@@ -195,3 +195,10 @@ def test_limits_are_no_override() -> None:
     assert decision.reason is Reason.PASS and not decision.changed
     expected = Limits(WHEELED).clip(FULL, WHEELED.zero(), PERIOD_S)
     assert np.array_equal(decision.action, expected)
+
+
+def test_a_latent_of_another_frame_than_the_command_brakes_and_is_named() -> None:
+    subject = make(LinearRisk())
+    decision = subject.decide(FilterInputs(True, latent(1), proposal(1.0, 0.0, 2)))
+    assert (decision.reason, decision.late_input) == (Reason.STALE, "latent")
+    assert not decision.action.any()

@@ -57,6 +57,8 @@ def usable(inputs: FilterInputs, mode: Mode, risk: LinearRisk | None) -> bool:
         return True
     if inputs.latent is None or inputs.latent.version != VERSION or risk is None:
         return False
+    if inputs.latent.stamp_ns != inputs.proposal.stamp_ns:
+        return False
     return bool(np.isfinite(inputs.latent.feature).all() and np.isfinite(risk.state_risk))
 
 
@@ -144,7 +146,7 @@ def test_a_certified_command_inside_the_limits_passes_bit_for_bit(
     last = subject.decide(FilterInputs(True, latent, Proposal(1, before, "offline"))).action
     low, high = Limits(adapter).box(last, PERIOD_S)
     inside = (adapter.effective(nominal) >= low) & (adapter.effective(nominal) <= high)
-    decision = subject.decide(FilterInputs(True, latent, Proposal(2, nominal, "offline")))
+    decision = subject.decide(FilterInputs(True, latent, Proposal(1, nominal, "offline")))
     assert decision.reason is Reason.PASS
     assert np.array_equal(decision.action[inside], nominal[inside])
 
