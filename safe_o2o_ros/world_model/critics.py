@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.layers import MLP
 
-
 _LOW_RISK = -4.0
 """Logit an untrained reachability critic starts at. The estimate bootstraps on itself with a discount near
 1, so a start at 1/2 would take hundreds of sweeps to fade from states that are safe."""
