@@ -11,6 +11,7 @@ from safe_o2o_ros.learning import losses
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.latents import Latents
+from safe_o2o_ros.learning.trainer import cosine
 from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.rssm import RSSMState
 
@@ -74,15 +75,16 @@ class AgentPhase:
         rng = np.random.default_rng((self.config.seed, 1, step))
         batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch).items()}
         terms = self.in_sample_losses(batch)
-        acting = step >= c.actor_from * c.steps
-        if acting:
+        for group in (*self.critic_optimiser.param_groups, *self.actor_optimiser.param_groups):
+            group["lr"] = cosine(step, c.steps, 1, c.learning_rate, 0.1 * c.learning_rate)
+        if step >= c.evaluation_from * c.steps:
             terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
         self.critic_optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.agent.critics(), 10.0)
         self.critic_optimiser.step()
         self.agent.follow(c.target_rate)
-        if acting:
+        if step >= c.actor_from * c.steps:
             loss, extra = self.actor_loss(batch)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -52,7 +52,7 @@ class CloneNetwork(nn.Module):
 
 
 class ClonePolicy(nn.Module):
-    """policy.onnx of the clone: one proposal, score 0."""
+    """policy.onnx of the clone: the mean of the likeliest component, score 0."""
 
     def __init__(self, actor: Actor) -> None:
         super().__init__()
@@ -60,7 +60,9 @@ class ClonePolicy(nn.Module):
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, 1, A), scores (B, 1)."""
-        return self.actor.mode(latent).unsqueeze(1), torch.zeros_like(latent[:, :1])
+        log_weight, mean, _ = self.actor(latent)
+        best = log_weight.argmax(-1)[:, None, None].expand(-1, 1, mean.shape[-1])
+        return mean.gather(1, best), torch.zeros_like(latent[:, :1])
 
 
 class NoSafety(nn.Module):

@@ -38,7 +38,7 @@ class WorldModelTraining:
 class AgentTraining:
     """Critics and actor on cached latents."""
 
-    steps: int = 12000
+    steps: int = 9000
     batch: int = 256
     learning_rate: float = 3e-4
     gamma: float = 0.99
@@ -50,9 +50,9 @@ class AgentTraining:
     tau_cost: float = 0.2
     """Lower expectile: in-sample minimum."""
     tau_reach: float = 0.2
-    target_rate: float = 0.01
+    target_rate: float = 0.02
     """Polyak rate of target networks per update."""
-    threshold: float = 0.3
+    threshold: float = 0.1
     """Risk above which an action is not imitated and a state counts as infeasible."""
     beta_r: float = 0.7
     """Temperature of the reward advantage, in standard deviations of the batch's advantages."""
@@ -60,11 +60,14 @@ class AgentTraining:
     beta_c: float = 1.0
     weight_clip: float = 3.0
     """Clip of the exponent: weights lie in exp(+-clip)."""
-    actor_from: float = 0.3
-    """Share of the steps after which the actor, and the critics that evaluate it, start: before, its
-    weights would come from untrained critics."""
-    action_dropout: float = 0.5
+    actor_from: float = 0.2
+    """Share of the steps after which the actor starts: before, its weights come from untrained critics."""
+    evaluation_from: float = 0.7
+    """Share of the steps after which the critics that evaluate the actor start."""
+    action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
+    risk_price: float = 12.0
+    """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
     imagine_every: int = 8

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+FLAT_RISK = 0.9
+"""Risk of a state above which every action is as bad: inside a violation, or just before."""
+
 
 def expectile(error: Tensor, tau: float) -> Tensor:
     """|tau - 1[error < 0]| error^2 with error = target - prediction (IQL, arXiv 2110.06169).
@@ -58,10 +61,14 @@ def awr_weights(
 
     Feasible states (risk_v <= threshold): 1[risk_q <= threshold] exp(clip(A_r / beta_r)), so that an
     action that leaves the feasible set has weight 0 whatever it earns.
-    Infeasible: exp(clip((risk_v - risk_q) / beta_h)) plus, where the risk is flat (1 for every action
-    inside a violation), the cost advantage A_c / beta_c ranks the escapes.
+    Infeasible: exp(clip((risk_v - risk_q) / beta_h)) for actions that lower the risk and 0 for the others,
+    or every careless approach to a hazard would be imitated up to its edge. Where the risk is flat (near 1
+    for every action inside a violation) the cost advantage ranks the escapes: exp(clip(A_c / beta_c)).
     """
     safe = (risk_q <= threshold).to(advantage_r.dtype)
     feasible = safe * torch.exp(torch.clamp(advantage_r / beta_r, -clip, clip))
-    escape = torch.exp(torch.clamp((risk_v - risk_q) / beta_h + advantage_c / beta_c, -clip, clip))
-    return torch.where(risk_v <= threshold, feasible, escape)
+    lowers = (risk_q <= risk_v).to(advantage_r.dtype)
+    retreat = lowers * torch.exp(torch.clamp((risk_v - risk_q) / beta_h, -clip, clip))
+    escape = torch.exp(torch.clamp(advantage_c / beta_c, -clip, clip))
+    infeasible = torch.where(risk_v > FLAT_RISK, escape, retreat)
+    return torch.where(risk_v <= threshold, feasible, infeasible)

@@ -23,7 +23,7 @@ from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
-from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, SafetyGraph
+from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
 
 
@@ -87,7 +87,12 @@ def train(
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
     graphs = Graphs(
         model,
-        PolicyGraph([agent.actor], agent.pi_reward, agent.pi_cost, config.agent.kappa, sigma),
+        PolicyGraph(
+            [agent.actor],
+            (agent.q_reward, agent.q_reach),
+            (agent.pi_reward, agent.pi_cost),
+            Prices(config.agent.risk_price, config.agent.kappa, sigma),
+        ),
         SafetyGraph(agent.q_reach, agent.v_reach, agent.q_cost),
         config.model.feature,
         config.model.state,

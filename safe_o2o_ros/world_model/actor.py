@@ -38,11 +38,17 @@ class Actor(nn.Module):
         log_normal = (-0.5 * z**2 - torch.log(std) - 0.5 * math.log(2.0 * math.pi)).sum(-1)
         return torch.logsumexp(log_weight + log_normal, -1)
 
-    def mode(self, feature: Tensor) -> Tensor:
-        """Mean of the component with the highest density at its own mean, (B, A): the deployed action."""
+    def proposals(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions (B, C, A) the mixture stands for, and the log-weight (B, C) of the component of each.
+
+        Of every component its mean, half its mean, and one standard deviation to either side in each channel:
+        what the demonstrators might do here, for critics to choose from.
+        """
         log_weight, mean, std = self(feature)
-        best = (log_weight - torch.log(std).sum(-1)).argmax(-1)
-        return mean.gather(-2, best[:, None, None].expand(-1, 1, self.action_dim)).squeeze(-2)
+        offsets = torch.eye(self.action_dim, device=mean.device)
+        shifted = [mean + sign * std * offset for offset in offsets for sign in (1.0, -1.0)]
+        actions = torch.cat([mean, 0.5 * mean, *shifted], -2).clamp(-1.0, 1.0)
+        return actions, log_weight.repeat(1, actions.shape[-2] // self.components)
 
     def sample(self, feature: Tensor) -> Tensor:
         """A draw (B, A), clipped to the box."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,25 +59,62 @@ class EncoderGraph(nn.Module):
         return self.model.step(image, action, state, is_first)
 
 
+LEAST_WEIGHT = 0.1
+"""Share of a mixture below which a component's proposals are not considered: they are off the data."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """How a policy weighs what its critics say."""
+
+    risk: float
+    """Reward that one unit of risk (a certain violation) is worth, when an actor's action is chosen."""
+    kappa: float
+    """Reward that one unit of discounted cost is worth, in the score of the chosen action."""
+    sigma: float
+    """The data set's return standard deviation, which makes scores comparable over bundles."""
+
+
 class PolicyGraph(nn.Module):
-    """policy.onnx: one action and one score per actor."""
+    """policy.onnx: one action and one score per actor.
+
+    An actor proposes what the data would do, the in-sample critics choose: the proposal with the highest
+    min Q_r - price * max phi_Q. (As in IDQL, arXiv 2304.10573, for reward; the risk is ours.)
+    """
 
     def __init__(
-        self, actors: list[Actor], q_reward: QEnsemble, q_cost: QEnsemble, kappa: float, sigma: float
+        self,
+        actors: list[Actor],
+        in_sample: tuple[QEnsemble, QEnsemble],
+        evaluation: tuple[QEnsemble, QEnsemble],
+        prices: Prices,
     ) -> None:
-        """`sigma`: the data set's return standard deviation, which makes scores comparable over bundles."""
+        """`in_sample`: (Q_r, phi_Q); `evaluation`: (Q_r, Q_c) of the current policy, for the score."""
         super().__init__()
         self.actors = nn.ModuleList(actors)
-        self.q_reward, self.q_cost = q_reward, q_cost
-        self.kappa, self.sigma = kappa, sigma
+        self.choose_reward, self.choose_risk = in_sample
+        self.q_reward, self.q_cost = evaluation
+        self.prices = prices
+
+    def choose(self, actor: Actor, latent: Tensor) -> Tensor:
+        """The actor's best proposal (B, A)."""
+        actions, log_weight = actor.proposals(latent)
+        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
+        worth = self.choose_reward(features, actions).amin(0)
+        worth = worth - self.prices.risk * self.choose_risk(features, actions).amax(0)
+        # The likeliest component always stays, so there is always a choice.
+        floor = torch.clamp(log_weight.amax(-1, keepdim=True), max=math.log(LEAST_WEIGHT))
+        worth = torch.where(log_weight >= floor, worth, torch.full_like(worth, -1e9))
+        best = worth.argmax(-1)
+        return actions.gather(1, best[:, None, None].expand(-1, 1, actions.shape[-1])).squeeze(1)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, P, A), scores (B, P): (min Q_r - kappa max Q_c) / sigma."""
-        actions = torch.stack([cast(Actor, actor).mode(latent) for actor in self.actors], 1)
+        actions = torch.stack([self.choose(cast(Actor, actor), latent) for actor in self.actors], 1)
         features = latent.unsqueeze(1).expand(-1, len(self.actors), -1)
         reward = self.q_reward(features, actions).amin(0)
         cost = self.q_cost(features, actions).amax(0)
-        return actions, (reward - self.kappa * cost) / self.sigma
+        return actions, (reward - self.prices.kappa * cost) / self.prices.sigma
 
 
 class SafetyGraph(nn.Module):

@@ -91,3 +91,8 @@ def test_infeasible_weight_prefers_what_lowers_the_risk_and_then_the_cost():
     # Inside a violation the risk is 1 for every action: the cost advantage alone ranks the escapes.
     assert weights(risk_q=1.0, risk_v=1.0, advantage_c=2.0) == pytest.approx(math.e)
     assert weights(risk_q=1.0, risk_v=1.0, advantage_c=-2.0) == pytest.approx(1.0 / math.e)
+
+
+def test_on_the_way_into_a_hazard_only_what_lowers_the_risk_is_imitated():
+    assert weights(advantage=100.0, risk_q=0.6, risk_v=0.5) == 0.0
+    assert weights(risk_q=0.5, risk_v=0.5) == pytest.approx(1.0)

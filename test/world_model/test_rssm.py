@@ -42,7 +42,7 @@ def test_an_episode_start_forgets_state_and_action():
     used = model.step(image, torch.ones(1, 2), torch.ones(1, CONFIG.state), first)
     for a, b in zip(blank, used, strict=True):
         assert torch.equal(a, b)
-    assert float(blank[2]) == 0.0  # nothing was expected, so nothing surprises
+    assert blank[2].item() == 0.0  # nothing was expected, so nothing surprises
 
 
 def test_the_deployed_state_follows_the_action():

@@ -1,0 +1,68 @@
+"""What an actor proposes, and how its critics choose."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.export import PolicyGraph, Prices
+
+CONFIG = ModelConfig(depth=2, deter=3, groups=1, classes=2, units=4, components=2)
+
+
+class FixedActor(Actor):
+    """Two components with given weights: (0.8, 0) and (-0.8, 0), both with deviation 0.1."""
+
+    def __init__(self, weights: tuple[float, float]) -> None:
+        super().__init__(CONFIG)
+        self.weights = torch.tensor(weights)
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch = len(feature)
+        mean = torch.tensor([[0.8, 0.0], [-0.8, 0.0]]).expand(batch, 2, 2)
+        return self.weights.log().expand(batch, 2), mean, torch.full((batch, 2, 2), 0.1)
+
+
+class Linear(nn.Module):
+    """An ensemble of one critic: slope times the first action channel."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, feature: Tensor, action: Tensor) -> Tensor:
+        return self.slope * action[..., 0].unsqueeze(0)
+
+
+def chosen(weights: tuple[float, float], reward: float, risk: float, price: float) -> list[float]:
+    zero = Linear(0.0)
+    graph = PolicyGraph(
+        [FixedActor(weights)],
+        (Linear(reward), Linear(risk)),  # type: ignore[arg-type]
+        (zero, zero),  # type: ignore[arg-type]
+        Prices(risk=price, kappa=1.0, sigma=1.0),
+    )
+    actions, _ = graph(torch.zeros(1, CONFIG.feature))
+    return actions[0, 0].tolist()
+
+
+def test_proposals_are_means_half_means_and_one_deviation_to_every_side():
+    actions, log_weight = FixedActor((0.75, 0.25)).proposals(torch.zeros(1, CONFIG.feature))
+    first = actions[0, ::2].tolist()  # of the first component
+    expected = [[0.8, 0.0], [0.4, 0.0], [0.9, 0.0], [0.7, 0.0], [0.8, 0.1], [0.8, -0.1]]
+    for action, want in zip(first, expected, strict=True):
+        assert action == pytest.approx(want)
+    assert log_weight.exp()[0, :2].tolist() == pytest.approx([0.75, 0.25])
+
+
+def test_without_a_price_the_most_rewarding_proposal_is_taken():
+    assert chosen((0.5, 0.5), reward=1.0, risk=1.0, price=0.0) == pytest.approx([0.9, 0.0])
+
+
+def test_a_price_of_risk_turns_the_choice_around():
+    assert chosen((0.5, 0.5), reward=1.0, risk=1.0, price=3.0) == pytest.approx([-0.9, 0.0])
+
+
+def test_a_component_that_the_data_hardly_supports_is_not_considered():
+    assert chosen((0.95, 0.05), reward=-1.0, risk=0.0, price=0.0) == pytest.approx([0.4, 0.0])
