@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-dir", type=Path, default=None, help="checkpoints, log and resolved config (default: OUT-run)"
     )
+    parser.add_argument(
+        "--selection",
+        metavar="FIRST-LAST",
+        help="seeds on which settings were chosen, e.g. 10000-10019: noted in the bundle, refused in tests",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument(
         "--budget-minutes",
@@ -67,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     config = resolve(args.config, _overrides(args.set))
     device = _device(args.device, torch.cuda.is_available())
     run_dir = _check(args)
+    selection = None if args.selection is None else _seed_range(args.selection)
     console = Console()
     with _bars(console) as report:
         dataset = load_dataset(
@@ -86,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.calibration is not None:
         held_out, source = load_dataset(args.calibration, 1), "held-out episodes"
         seeds["calibration"] = seed_ranges(held_out)
+    if selection is not None:
+        seeds["selection"] = [selection]
     thresholds = calibrate(finished.score(held_out), held_out, source)
     manifest, parity = package(finished, args.out, thresholds, seeds)
     worst = max(parity.per_step.values())
@@ -99,6 +107,14 @@ def run(args: argparse.Namespace) -> int:
         save_reconstructions(finished.graphs.encoder, dataset, picture)
         console.print(f"what the world model sees and expects: {picture}")
     return 0
+
+
+def _seed_range(text: str) -> list[int]:
+    """[first, last] of "FIRST-LAST". Raises UsageError."""
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    if match is None or int(match[1]) > int(match[2]):
+        raise UsageError(f"--selection takes FIRST-LAST, e.g. 10000-10019, got '{text}'")
+    return [int(match[1]), int(match[2])]
 
 
 Report = Callable[[str, int, int, dict[str, float]], None]

@@ -66,7 +66,7 @@ class AgentTraining:
     """Share of the steps after which the critics that evaluate the actor start."""
     action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
-    risk_price: float = 12.0
+    risk_price: float = 16.0
     """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""

@@ -139,6 +139,7 @@ def test_seeds_of_selection_and_calibration_are_refused_too(
         (("--budget-minutes", "0"), "--budget-minutes must be more than 0"),
         (("--budget-minutes", "nan"), "--budget-minutes must be more than 0"),
         (("--calibration", "/no/such/store"), "is not the manifest of a store"),
+        (("--selection", "10019-10000"), "--selection takes FIRST-LAST"),
         (("--set", "world_model.length=500"), "no episode of at least 500 steps"),
     ],
 )
