@@ -1,11 +1,16 @@
 """What every test gets: one ROS domain per test process, checked message fields, one thread per library."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+# A shell ignores Ctrl-C for what it starts in the background, and children inherit that: tests that
+# send SIGINT would then wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Set here, before any test module imports the libraries that read them; child processes inherit them.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
