@@ -23,6 +23,7 @@ from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
+from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
 
@@ -84,6 +85,8 @@ def train(
         progress,
     )
     model, agent = model.cpu(), agent.cpu().eval()
+    round_weights(model)
+    round_weights(agent)
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
     graphs = Graphs(
         model,
@@ -120,6 +123,7 @@ def train_clone(
     model = CloneNetwork(config.model).to(device)
     clock = _sequence_phase("clone", model, config, dataset, run_dir, log, progress, device, budget_s)
     model = model.cpu().eval()
+    round_weights(model)
     width = config.model.deter
     graphs = Graphs(model, ClonePolicy(model.actor), NoSafety(), width, width)
 

@@ -31,6 +31,11 @@ def open_gl_context(size: int) -> Any:
     Raises MissingExtraError where the graphics library is missing or gives no context.
     """
     try:
+        if os.environ["MUJOCO_GL"] == "egl":
+            # Not mujoco.GLContext: who imported MuJoCo before this module may have got another backend.
+            from mujoco.egl import GLContext
+
+            return GLContext(size, size)
         return mujoco.GLContext(size, size)
     except (ImportError, AttributeError, TypeError, OSError, RuntimeError) as error:
         raise MissingExtraError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ _HIDDEN_GROUP = 5
 """A geom group that MuJoCo does not draw by default."""
 
 
+_open: dict[int, list[Any]] = {}
+"""OpenGL objects of every renderer that was not closed. Freed by the garbage collector instead, at a moment
+of its choosing, they would take the current context away from a renderer that is just drawing."""
+_number = itertools.count()
+
+
 class Renderer:
     """Square RGB images of a model's fixed cameras, in an OpenGL context of its own."""
 
@@ -23,6 +30,8 @@ class Renderer:
         """Open an off-screen context for images of `size` x `size` pixels."""
         self._size = size
         self._gl: Any = open_gl_context(size)
+        self._key = next(_number)
+        _open[self._key] = [self._gl]
         self._option = mujoco.MjvOption()
         self._viewport = mujoco.MjrRect(0, 0, size, size)
         self._pixels = np.empty((size, size, 3), np.uint8)
@@ -38,6 +47,7 @@ class Renderer:
             self._context.free()
         model.vis.global_.offwidth = model.vis.global_.offheight = self._size
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        _open[self._key] = [self._gl, self._context]
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(model, _MAX_GEOMS)
         self._model = model
@@ -77,6 +87,7 @@ class Renderer:
             self._context.free()
         self._gl.free()
         self._gl = self._context = None
+        del _open[self._key]
 
     def _camera(self, name: str) -> Any:
         if name not in self._cameras:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from safe_o2o_ros.inference import Network
 from safe_o2o_ros.world_model.actor import Actor
-from safe_o2o_ros.world_model.compress import round_weights, store_as_float16
+from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
 
@@ -164,9 +164,7 @@ def to_onnx(
 
 
 def export_networks(graphs: Graphs) -> dict[str, bytes]:
-    """encoder.onnx, policy.onnx, safety.onnx. Rounds the weights of `graphs` (see compress.py)."""
-    for module in (EncoderGraph(graphs.encoder), graphs.policy, graphs.safety):
-        round_weights(module)
+    """encoder.onnx, policy.onnx, safety.onnx. Faithful for rounded weights only (see compress.py)."""
     c = graphs.encoder.config
     image = torch.zeros(2, c.image_size, c.image_size, c.channels, dtype=torch.uint8)
     action, state, first = torch.zeros(2, c.action_dim), torch.zeros(2, graphs.state), torch.zeros(2, 1)

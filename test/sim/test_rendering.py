@@ -1,6 +1,7 @@
 """What the cameras see, and that it is the same bits every time."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -191,3 +192,17 @@ except MissingExtraError as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "libegl1" in done.stdout
+
+
+def test_images_come_also_where_mujoco_was_imported_first_with_another_backend() -> None:
+    code = (
+        "import mujoco, gymnasium, safe_o2o_ros.sim\n"
+        "env = gymnasium.make('safe_o2o/PointGoal1-v0')\n"
+        "print(env.reset(seed=1)[0]['front'].max())"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
