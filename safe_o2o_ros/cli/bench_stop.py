@@ -60,14 +60,19 @@ def measure(args: argparse.Namespace, bundle: Path) -> dict[str, Any]:
         "victim": args.victim,
         "kills": len(found),
         "late_input": sorted({s["late_input"] for s in found}),
-        "after_last_message_s": {
-            name: {
-                "p50": round(float(np.percentile([s[name] for s in found], 50)), 3),
-                "max": round(float(np.max([s[name] for s in found])), 3),
-            }
-            for name in EVENTS
-        },
+        "after_last_message_s": {name: _summary([s[name] for s in found if name in s]) for name in EVENTS},
         "stops": found,
+    }
+
+
+def _summary(times: list[float]) -> dict[str, float]:
+    """Fewer times than kills: the restarted node was quicker than the event."""
+    if not times:
+        return {"count": 0, "p50": float("nan"), "max": float("nan")}
+    return {
+        "count": len(times),
+        "p50": round(float(np.percentile(times, 50)), 3),
+        "max": round(float(np.max(times)), 3),
     }
 
 
@@ -78,9 +83,9 @@ def show(result: dict[str, Any]) -> None:
 
     named = ", ".join(result["late_input"])
     table = Table(title=f"{result['kills']} kills of {result['victim']}; late input named: {named}")
-    for column in ("seconds after its last message", "p50", "max"):
+    for column in ("seconds after its last message", "seen", "p50", "max"):
         table.add_column(column, justify="left" if "after" in column else "right")
     for name, text in EVENTS.items():
         row = result["after_last_message_s"][name]
-        table.add_row(text, f"{row['p50']:.3f}", f"{row['max']:.3f}")
+        table.add_row(text, str(row["count"]), f"{row['p50']:.3f}", f"{row['max']:.3f}")
     Console().print(table)

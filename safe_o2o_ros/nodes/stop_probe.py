@@ -30,6 +30,7 @@ SPECS = (
     Spec("timeout", 60.0, "Longest wait for the next event, seconds.", 1.0, 3600.0),
 )
 _STANDING_M_S = 0.02
+_SILENCE_NS = 200_000_000
 
 
 class StopProbe(ThinNode):
@@ -63,7 +64,7 @@ class StopProbe(ThinNode):
             print(json.dumps({"kill": self.parameters["victim"]}), flush=True)
 
     def _on_input(self, message: Any, info: dict[str, int]) -> None:
-        if self._current is None or "late_input" not in self._current:
+        if self._current is None or "brake_s" not in self._current:
             self._input_ns = int(info["source_timestamp"])
 
     def _on_state(self, message: DiagnosticArray, info: dict[str, int]) -> None:
@@ -76,8 +77,7 @@ class StopProbe(ThinNode):
                 self._driving_since_s = self._changed_s = time.monotonic()
         elif braking and "late_input" not in self._current:
             self._current |= {"late_input": decision.late_input, "reason": decision.reason.value}
-            self._event("brake_s", info)
-        elif not braking and "standing_s" in self._current:
+        elif not braking and "zero_s" in self._current and "late_input" in self._current:
             self._event("driving_again_s", info)
             self._stops.append(self._current)
             self._current, self._driving_since_s = None, time.monotonic()
@@ -88,7 +88,12 @@ class StopProbe(ThinNode):
     def _on_command(self, message: TwistStamped, info: dict[str, int]) -> None:
         twist = message.twist
         still = twist.linear.x == 0.0 and twist.angular.z == 0.0
-        if self._current is not None and "brake_s" in self._current and still:
+        if self._current is None:
+            return
+        # While its inputs come the filter answers in milliseconds; what comes later is a deadline's answer.
+        if int(info["source_timestamp"]) - self._input_ns > _SILENCE_NS:
+            self._event("brake_s", info)
+        if "brake_s" in self._current and still:
             self._event("zero_s", info)
 
     def _on_odometry(self, message: Odometry, info: dict[str, int]) -> None:
