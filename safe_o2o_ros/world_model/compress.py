@@ -23,6 +23,8 @@ def round_weights(module: nn.Module) -> None:
 def store_as_float16(model: bytes) -> bytes:
     """An ONNX graph with its large float32 weights stored as float16 and cast back when it is loaded.
 
+    Notes of the exporter are left out.
+
     ONNX Runtime folds the casts at load time, so running costs the same. Exact for rounded weights.
     """
     import onnx
@@ -45,5 +47,8 @@ def store_as_float16(model: bytes) -> bytes:
     kept = [info for info in proto.graph.value_info if info.name not in weights]
     del proto.graph.value_info[:]
     proto.graph.value_info.extend(kept)
+    # The exporter notes source paths of the machine it ran on; they are nobody's business.
+    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
+        del part.metadata_props[:]
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
