@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from safe_o2o_ros.errors import GraphError, StoreError, UsageError
+from safe_o2o_ros.cli.output import write_json
+from safe_o2o_ros.errors import GraphError, UsageError
 from safe_o2o_ros.graph import PACKAGE, DeployOptions, NodeSpec, default_bundle, deployment
 
 HOPS = (
@@ -62,11 +63,7 @@ def run(args: argparse.Namespace) -> int:
         result = _latency(args, path, bundle)
         _print(result)
     if args.json is not None:
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the result cannot be written to {args.json}: {error.strerror}") from error
+        write_json(args.json, result, "result")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safe_o2o_ros.errors import StoreError, UsageError
+from safe_o2o_ros.cli.output import write_json
+from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.types import Mode
 
 FILTER_MODES = {
@@ -86,10 +86,7 @@ def run(args: argparse.Namespace) -> int:
         record["policy"] = args.policy
     _print(console, record, str(args.bundle or args.policy))
     if args.json is not None:
-        try:
-            args.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the record cannot be written to {args.json}: {error.strerror}") from error
+        write_json(args.json, record, "record")
     return 0
 
 

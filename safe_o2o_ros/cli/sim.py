@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.errors import StoreError, UsageError
 from safe_o2o_ros.graph import DeployOptions, default_bundle, deployment
 
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     with console.status("writing the report"):
         paths = write_report(out, record, episodes, video=not args.no_video)
     if args.json is not None:
-        _write_json(args.json, record)
+        write_json(args.json, record, "record")
     print_table(record)
     for note in paths.notes:
         print(note)
@@ -178,11 +179,3 @@ def _progress(episodes: int, console: Any) -> Iterator[Any]:
 def _write(log: IO[str], line: str) -> None:
     log.write(line + "\n")
     log.flush()
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"the record cannot be written to {path}: {error.strerror}") from error
