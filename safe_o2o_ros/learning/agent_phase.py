@@ -149,7 +149,7 @@ class AgentPhase:
         Returns features (B, H, F), actions (B, H, A), lambda-returns of reward and cost (B, H).
         """
         agent, wm, c = self.agent, self.world_model, self.config.agent
-        deter, probs = feature.split([wm.config.deter, wm.config.stoch], -1)
+        deter, probs, _ = feature.split(wm.config.parts, -1)
         shape = (wm.config.groups, wm.config.classes)
         state = RSSMState(deter, wm.rssm.mode(probs.unflatten(-1, shape)))
         features, actions, rewards, costs, conts, v_r, v_c = [], [], [], [], [], [], []
@@ -162,7 +162,7 @@ class AgentPhase:
             rewards.append(wm.reward.mean(transition))
             costs.append(wm.cost.mean(transition).clamp(min=0.0))
             conts.append(wm.cont.mean(transition))
-            state, feature = wm.rssm.imagine(state, action)
+            state, feature = wm.imagine(state, action)
             action = agent.actor.sample(feature)
             v_r.append(agent.targets["pi_reward"](feature, action).amin(0))
             v_c.append(agent.targets["pi_cost"](feature, action).amax(0))

@@ -102,18 +102,22 @@ class PretrainConfig:
 PROFILES: dict[str, PretrainConfig] = {
     "debug": PretrainConfig(
         name="debug",
-        model=ModelConfig(depth=4, deter=32, groups=4, classes=4, units=32, critic_units=32, components=2),
+        model=ModelConfig(
+            depth=4, deter=32, groups=4, classes=4, units=32, critic_units=32, percept=16, components=2
+        ),
         world_model=WorldModelTraining(steps=10, batch=4, length=8, warmup=2, checkpoint_every=5),
         agent=AgentTraining(steps=20, batch=32, imagine_batch=8, horizon=3, checkpoint_every=10),
     ),
     "small": PretrainConfig(
         name="small",
-        scales=LossScales(decode_fraction=0.5, behaviour=3.0),
+        scales=LossScales(decode_fraction=0.25, behaviour=10.0, foresight=10.0),
         world_model=WorldModelTraining(steps=4000),
     ),
     "paper": PretrainConfig(
         name="paper",
-        model=ModelConfig(depth=32, deter=512, groups=48, classes=48, units=512, critic_units=512),
+        model=ModelConfig(
+            depth=32, deter=512, groups=48, classes=48, units=512, critic_units=512, percept=256
+        ),
         scales=LossScales(cost_positive=10.0),
         world_model=WorldModelTraining(
             steps=200_000, batch=16, length=64, learning_rate=1e-4, final_learning_rate=1e-4

@@ -33,7 +33,7 @@ def save_reconstructions(
         feature, state, _ = model.step(image, action, state, torch.full((1, 1), float(t == 0)))
         rebuilt.append(model.decode(feature)[0].numpy())
         if t < seen:
-            deter, stoch = state.split([model.config.deter, model.config.stoch], -1)
+            deter, stoch, _ = state.split(model.config.parts, -1)
             dream = RSSMState(deter, stoch)
             predicted.append(rebuilt[-1])
         else:

@@ -28,6 +28,8 @@ class ModelConfig:
     """Width of every hidden layer of the world model and the actor."""
     critic_units: int = 160
     """Width of the critics' hidden layers; a bundle carries nine of these networks."""
+    percept: int = 128
+    """Width of the recurrent state that sees images only."""
     unimix: float = 0.01
     """Share of the uniform distribution mixed into every categorical."""
     ensemble: int = 2
@@ -45,11 +47,21 @@ class ModelConfig:
         return self.groups * self.classes
 
     @property
-    def feature(self) -> int:
-        """Width of the latent that critics, actor and the graph see: [h, category probabilities]."""
+    def dynamics(self) -> int:
+        """Width of the recurrent model's state [h, z], which predicts images, rewards and costs."""
         return self.deter + self.stoch
 
     @property
+    def feature(self) -> int:
+        """Width of the latent that critics, actor and the graph see: [h, category probabilities, g]."""
+        return self.dynamics + self.percept
+
+    @property
     def state(self) -> int:
-        """Width of what is carried from step to step: [h, one-hot categories]."""
-        return self.deter + self.stoch
+        """Width of what is carried from step to step: [h, one-hot categories, g]."""
+        return self.dynamics + self.percept
+
+    @property
+    def parts(self) -> list[int]:
+        """Widths of the three parts of a latent or a state, in order."""
+        return [self.deter, self.stoch, self.percept]

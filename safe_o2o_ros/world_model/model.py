@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.heads import BernoulliHead, TwoHotHead
+from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.percept import Percept
 from safe_o2o_ros.world_model.rssm import RSSM, RSSMState, kl
 from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder, normalise
 
@@ -22,7 +23,9 @@ class LossScales:
     representation: float = 0.1
     free_nats: float = 1.0
     behaviour: float = 1.0
-    """Weight of predicting the demonstrator's action from the latent: keeps what control needs."""
+    """Weight of predicting the demonstrator's action from the images: keeps what control needs."""
+    foresight: float = 1.0
+    """Weight of predicting from the images and the action whether a cost is near."""
     cost_positive: float = 1.0
     """Loss weight of samples with cost > 0; undone at decoding."""
     decode_fraction: float = 1.0
@@ -30,21 +33,22 @@ class LossScales:
 
 
 class WorldModel(nn.Module):
-    """RSSM with image, reward, cost, continue and behaviour heads."""
+    """RSSM with image, reward, cost and continue heads, and beside it the percept, which sees images only."""
 
     def __init__(self, config: ModelConfig, scales: LossScales) -> None:
         super().__init__()
         self.config, self.scales = config, scales
         self.encoder = ImageEncoder(config)
         self.rssm = RSSM(config, self.encoder.size)
-        self.decoder = ImageDecoder(config, config.feature)
-        transition = config.feature + config.action_dim
+        self.percept = Percept(config, self.encoder.size)
+        self.guess = MLP(config.dynamics, config.percept, config.units, layers=1)
+        self.decoder = ImageDecoder(config, config.dynamics)
+        transition = config.dynamics + config.action_dim
         self.reward = TwoHotHead(transition, config.units)
         self.cost = TwoHotHead(
             transition, config.units, bins=31, low=0.0, high=3.0, positive_weight=scales.cost_positive
         )
         self.cont = BernoulliHead(transition, config.units)
-        self.behaviour = Actor(config)
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of sequences and its terms (means).
@@ -56,21 +60,22 @@ class WorldModel(nn.Module):
         b, t = image.shape[:2]
         embedding = self.encoder(image.flatten(0, 1)).unflatten(0, (b, t)).float()
         deter, stoch, post, prior = self.rssm.observe(embedding, batch["previous_action"], batch["is_first"])
-        feature = torch.cat([deter, stoch], -1)
+        dynamics_state = torch.cat([deter, stoch], -1)
+        percept = self.percept.observe(embedding, batch["is_first"])
         free = self.scales.free_nats
         dynamics = kl(post.detach(), prior).clamp(min=free).mean()
         representation = kl(post, prior.detach()).clamp(min=free).mean()
-        transition = torch.cat([feature, batch["action"]], -1)
+        transition = torch.cat([dynamics_state, batch["action"]], -1)
         terms = {
-            "image": self._image_loss(feature, image),
+            "image": self._image_loss(dynamics_state, image),
             "dynamics": dynamics,
             "representation": representation,
             "reward": self.reward.loss(transition, batch["reward"]).mean(),
             "cost": self.cost.loss(transition, batch["cost"]).mean(),
             "continue": self.cont.loss(transition, batch["cont"]).mean(),
-            "behaviour": -self.behaviour.log_prob(
-                feature.flatten(0, 1), batch["action"].flatten(0, 1)
-            ).mean(),
+            **self.percept.losses(percept, batch),
+            # Imagination has no image: it guesses the percept. No gradient into either state.
+            "guess": (self.guess(dynamics_state.detach()) - percept.detach()).square().mean(),
         }
         s = self.scales
         total = (
@@ -81,14 +86,16 @@ class WorldModel(nn.Module):
             + terms["cost"]
             + terms["continue"]
             + s.behaviour * terms["behaviour"]
+            + s.foresight * terms["foresight"]
+            + terms["guess"]
         )
         with torch.no_grad():
             terms["kl"] = kl(post, prior).mean()
         return total, terms
 
-    def _image_loss(self, feature: Tensor, image: Tensor) -> Tensor:
+    def _image_loss(self, state: Tensor, image: Tensor) -> Tensor:
         """Squared error summed over pixels, mean over (a random share of) the steps; `image` normalised."""
-        flat, target = feature.flatten(0, 1), image.flatten(0, 1)
+        flat, target = state.flatten(0, 1), image.flatten(0, 1)
         if self.scales.decode_fraction < 1.0:
             count = max(1, int(len(flat) * self.scales.decode_fraction))
             chosen = torch.randperm(len(flat), device=flat.device)[:count]
@@ -101,7 +108,7 @@ class WorldModel(nn.Module):
         """The deployed recurrence: deterministic, no sampling. This is what is exported.
 
         image (B, H, W, C) uint8, action (B, A) effective, state (B, S), is_first (B, 1).
-        Returns feature (B, N) = [h, posterior probabilities], next state (B, S) = [h, one-hot mode],
+        Returns feature (B, N) = [h, posterior probabilities, g], next state (B, S) = [h, one-hot mode, g],
         surprise (B, 1) = KL(posterior || prior) nats, 0 at a first step.
         """
         return self.step_embedded(self.encoder(normalise(image)), action, state, is_first)
@@ -111,14 +118,20 @@ class WorldModel(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """`step` from an image embedding (B, E)."""
         keep = 1.0 - is_first
-        deter, stoch = (state * keep).split([self.config.deter, self.config.stoch], -1)
+        deter, stoch, percept = (state * keep).split(self.config.parts, -1)
         deter = self.rssm.recur(RSSMState(deter, stoch), action * keep)
         post, prior = self.rssm.posterior(deter, embedding), self.rssm.prior(deter)
-        feature = torch.cat([deter, post.exp().flatten(-2)], -1)
+        percept = self.percept(embedding, percept)
+        feature = torch.cat([deter, post.exp().flatten(-2), percept], -1)
         surprise = kl(post, prior).unsqueeze(-1) * keep
-        return feature, torch.cat([deter, self.rssm.mode(post)], -1), surprise
+        return feature, torch.cat([deter, self.rssm.mode(post), percept], -1), surprise
+
+    def imagine(self, state: RSSMState, action: Tensor) -> tuple[RSSMState, Tensor]:
+        """One step without an image: the sampled state, and the feature (B, N) with a guessed percept."""
+        state, dynamics = self.rssm.imagine(state, action)
+        return state, torch.cat([dynamics, self.guess(torch.cat([state.deter, state.stoch], -1))], -1)
 
     def decode(self, feature: Tensor) -> Tensor:
-        """Image (B, H, W, C) uint8 a feature stands for."""
-        image = self.decoder(feature).float()
+        """Image (B, H, W, C) uint8 that a feature (B, N), or its part [h, z] alone, stands for."""
+        image = self.decoder(feature[:, : self.config.dynamics]).float()
         return ((image + 0.5) * 255.0).clamp(0, 255).round().to(torch.uint8)

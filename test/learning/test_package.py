@@ -79,7 +79,7 @@ def test_the_manifest_says_what_was_trained_on_what(trained: Trained) -> None:
     assert manifest.image.cameras == CAMERAS and (manifest.image.height, manifest.image.width) == (64, 64)
     assert manifest.adapter == POINT
     assert (manifest.action_repeat, manifest.period_s) == (4, 0.08)
-    assert (manifest.latent.size, manifest.latent.state_size) == (32 + 16, 32 + 16)
+    assert (manifest.latent.size, manifest.latent.state_size) == (32 + 16 + 16, 32 + 16 + 16)
     assert manifest.seeds == {"training": [[0, 3]], "calibration": [[20_000, 20_001]]}
     assert manifest.thresholds.provenance["episodes"] == 2
     assert manifest.thresholds.provenance["source"] == "held-out episodes"
@@ -153,7 +153,7 @@ def test_scores_of_the_run_are_what_the_bundle_says_of_the_recorded_commands(tra
 
 def test_one_latent_scores_any_number_of_commands(trained: Trained) -> None:
     safety = trained.bundle.networks["safety.onnx"]
-    latent = np.zeros((1, 48), np.float32)
+    latent = np.zeros((1, 64), np.float32)
     for count in (1, 2, 51):
         result = safety.run({"latent": latent, "actions": np.zeros((1, count, 2), np.float32)})
         assert result["risk"].shape == (1, count) and np.ptp(result["risk"]) < 1e-6

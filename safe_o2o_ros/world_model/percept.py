@@ -1,0 +1,60 @@
+"""What control needs of the images: a recurrent stream that never sees an action.
+
+Demonstrations are smooth, so beside the previous action the image hardly helps to predict the next one, and
+a latent that carries the action learns little from imitating. This stream has only images to imitate from,
+and its state joins the latent.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.heads import BernoulliHead
+
+FORESIGHT = 10
+"""Control periods within which a cost is foreseen."""
+
+
+class Percept(nn.Module):
+    """g' = GRU(g, embedding), trained to predict the recorded action and whether a cost is near."""
+
+    def __init__(self, config: ModelConfig, embedding: int) -> None:
+        super().__init__()
+        self.size = config.percept
+        self.inputs = nn.Sequential(nn.Linear(embedding, config.units), nn.LayerNorm(config.units), nn.SiLU())
+        self.cell = nn.GRUCell(config.units, config.percept)
+        self.behaviour = Actor(config, inputs=config.percept)
+        self.foresight = BernoulliHead(config.percept + config.action_dim, config.units)
+
+    def forward(self, embedding: Tensor, state: Tensor) -> Tensor:
+        """Next state (B, P) from an image embedding (B, E) and the state (B, P)."""
+        return self.cell(self.inputs(embedding), state)
+
+    def observe(self, embedding: Tensor, is_first: Tensor) -> Tensor:
+        """States (B, T, P) over sequences; embedding (B, T, E), is_first (B, T)."""
+        inputs = self.inputs(embedding)
+        state = torch.zeros(len(inputs), self.size, device=inputs.device)
+        states = []
+        for t in range(inputs.shape[1]):
+            state = self.cell(inputs[:, t].float(), state * (1.0 - is_first[:, t, None]))
+            states.append(state)
+        return torch.stack(states, 1)
+
+    def losses(self, states: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean losses in nats; states (B, T, P), `batch` as for WorldModel.loss."""
+        action = batch["action"]
+        behaviour = -self.behaviour.log_prob(states.flatten(0, 1), action.flatten(0, 1)).mean()
+        soon, known = cost_ahead(batch["cost"], min(FORESIGHT, action.shape[1] // 2))
+        seen = torch.cat([states[:, :known], action[:, :known]], -1)
+        return {"behaviour": behaviour, "foresight": self.foresight.loss(seen, soon).mean()}
+
+
+def cost_ahead(cost: Tensor, horizon: int) -> tuple[Tensor, int]:
+    """Whether a cost falls within `horizon` steps, the present one included: (B, K) in {0, 1}, and K.
+
+    cost (B, T). Of the last horizon - 1 steps of a window it is not known, so K = T - horizon + 1.
+    """
+    return (cost.unfold(1, horizon, 1) > 0.0).any(-1).float(), cost.shape[1] - horizon + 1

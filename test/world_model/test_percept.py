@@ -1,0 +1,57 @@
+"""The percept: what it is trained on, and that no action reaches it."""
+
+import torch
+
+from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.model import LossScales, WorldModel
+from safe_o2o_ros.world_model.percept import cost_ahead
+
+CONFIG = ModelConfig(depth=2, deter=16, groups=3, classes=4, units=16, percept=8)
+
+
+def test_cost_ahead_by_hand():
+    cost = torch.tensor([[0.0, 0.0, 0.0, 2.0, 0.0, 0.0]])
+    soon, known = cost_ahead(cost, horizon=3)
+    # Steps 4 and 5 look beyond the window.
+    assert known == 4
+    assert soon.tolist() == [[0.0, 1.0, 1.0, 1.0]]
+
+
+def test_the_percept_follows_the_images_and_not_the_action():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales()).eval()
+    image = torch.randint(0, 256, (1, 64, 64, 6), dtype=torch.uint8)
+    state, later = torch.zeros(1, CONFIG.state), torch.zeros(1, 1)
+    left = model.step(image, torch.tensor([[0.0, 1.0]]), state, later)[0]
+    right = model.step(image, torch.tensor([[0.0, -1.0]]), state, later)[0]
+    other = model.step(255 - image, torch.tensor([[0.0, 1.0]]), state, later)[0]
+    assert torch.equal(left[:, CONFIG.dynamics :], right[:, CONFIG.dynamics :])
+    assert not torch.equal(left[:, CONFIG.dynamics :], other[:, CONFIG.dynamics :])
+
+
+def test_the_training_pass_and_the_deployed_steps_agree():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales()).eval()
+    embedding = torch.randn(1, 3, model.encoder.size)
+    trained = model.percept.observe(embedding, torch.tensor([[1.0, 0.0, 0.0]]))
+    state = torch.zeros(1, CONFIG.percept)
+    for t in range(3):
+        state = model.percept(embedding[:, t], state)
+        torch.testing.assert_close(state, trained[:, t])
+
+
+def test_the_guess_leaves_both_states_alone():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales())
+    batch = {
+        "image": torch.randint(0, 256, (2, 6, 64, 64, 6), dtype=torch.uint8),
+        "action": torch.rand(2, 6, 2),
+        "previous_action": torch.rand(2, 6, 2),
+        "reward": torch.rand(2, 6),
+        "cost": torch.zeros(2, 6),
+        "cont": torch.ones(2, 6),
+        "is_first": torch.zeros(2, 6),
+    }
+    model.loss(batch)[1]["guess"].backward()
+    moved = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {"guess"}
