@@ -139,5 +139,22 @@ POINT = RobotAdapter(
 )
 """Safety-Gymnasium's Point: force along x (saturates at 0.05), turn servo about z."""
 
-ADAPTERS: dict[str, RobotAdapter] = {adapter.name: adapter for adapter in (POINT,)}
+_ROOM_RATES = (0.9 / 0.46, 3.0 / 1.9)
+"""0.9 m/s^2 and 3 rad/s^2 as effective action per second."""
+
+ROOM_BASE = RobotAdapter(
+    name="room_base",
+    action_names=("linear.x", "angular.z"),
+    action_units=("m/s", "rad/s"),
+    scale=(0.46, 1.9),
+    saturation=(1.0, 1.0),
+    brake="velocity",
+    top_speed=(0.46, 1.9),
+    time_constant_s=(0.0, 0.0),
+    max_accel=_ROOM_RATES,
+    max_decel=_ROOM_RATES,
+)
+"""RoomNav's differential-drive base of TurtleBot 4 class: its twist is a velocity."""
+
+ADAPTERS: dict[str, RobotAdapter] = {adapter.name: adapter for adapter in (POINT, ROOM_BASE)}
 """Known robots by name, for where no bundle says which one it is."""

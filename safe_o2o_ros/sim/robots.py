@@ -6,6 +6,7 @@ Numbers are those of the published benchmark (Safety-Gymnasium 1.0). SI units, r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from safe_o2o_ros.robot import POINT, RobotAdapter
 
@@ -23,6 +24,16 @@ class CameraPose:
     """Body frame, m."""
     xyaxes: tuple[float, float, float, float, float, float]
     """Image right and image up in the body frame; MuJoCo normalises them."""
+    fovy_deg: float = CAMERA_FOVY_DEG
+    """Vertical field of view, degrees."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A bundle's view of this camera: field of view, position and image axes in base_link."""
+        return {
+            "fovy_deg": self.fovy_deg,
+            "position": list(self.position),
+            "xyaxes": [float(v) for v in self.xyaxes],
+        }
 
 
 @dataclass(frozen=True)
