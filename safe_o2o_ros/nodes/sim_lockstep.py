@@ -107,12 +107,12 @@ class Lockstep:
             world.note(answers.nominal, answers.decision, answers.surprise)
         outcome = world.step(action)
         self._output.outcome(outcome)
-        if not outcome.done:
+        if not outcome.ending:
             self._publish()
             if world.period % 10 == 0:
                 self._tell("progress")
             return
-        self._output.event("timeout")
+        self._output.event(outcome.ending)
         self._tell("progress")
         if self._options.record_dir is not None:
             log = world.log()

@@ -7,6 +7,9 @@ from pathlib import Path
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.nodes.sim_base import SimBase
+from safe_o2o_ros.nodes.sim_faults import FAULT_SPECS, FaultControl
+from safe_o2o_ros.nodes.sim_frames import Frames
 from safe_o2o_ros.nodes.sim_lockstep import Lockstep, LockstepOptions
 from safe_o2o_ros.nodes.sim_output import SimOutput
 from safe_o2o_ros.nodes.sim_realtime import Realtime
@@ -39,6 +42,10 @@ SPECS = (
     Spec("progress", False, "Report progress as JSON lines on stdout."),
     Spec("cmd_vel_timeout", 0.5, "Age at which the base ignores a command and brakes, seconds.", 0.05, 10.0),
     Spec("enable_stamped_cmd_vel", True, "cmd_vel is TwistStamped, else Twist (real time only)."),
+    Spec("publish_clock", False, "Stamps are simulated time, told on /clock (lockstep always does this)."),
+    Spec("base_frame_id", "base_link", "Frame of the base; a prefix (robot1/) is also the cameras'."),
+    Spec("odom_frame_id", "odom", "Frame of the odometry."),
+    *FAULT_SPECS,
 )
 
 
@@ -53,6 +60,11 @@ class SimNode(ThinNode):
             raise UsageError("sim_node records only in lockstep: set lockstep to true or record_dir to ''")
         if lockstep and p["episodes"] < 1:
             raise UsageError("lockstep needs an end: set episodes to 1 or more")
+        simulated = self.get_parameter("use_sim_time").value
+        if simulated and not (lockstep or p["publish_clock"]):
+            raise UsageError(
+                "sim_node is the source of simulated time: with use_sim_time set publish_clock to true"
+            )
         self._world = SimWorld(
             WorldOptions(
                 task=p["task"],
@@ -65,7 +77,10 @@ class SimNode(ThinNode):
                 top_size=p["top_size"],
             )
         )
-        output = SimOutput(self, self._world, lockstep)
+        faults = FaultControl(self, p, self._world.options.cameras, lockstep)
+        frames = Frames(p["odom_frame_id"], p["base_frame_id"])
+        clock = lockstep or p["publish_clock"]
+        output = SimOutput(self, self._world, frames, faults.now, lockstep, clock)
         self._drive: Lockstep | Realtime
         if lockstep:
             options = LockstepOptions(
@@ -77,8 +92,16 @@ class SimNode(ThinNode):
             )
             self._drive = Lockstep(self, self._world, output, options)
         else:
-            stamped = p["enable_stamped_cmd_vel"]
-            self._drive = Realtime(self, self._world, output, p["episodes"], p["cmd_vel_timeout"], stamped)
+            self._drive = Realtime(
+                self,
+                self._world,
+                output,
+                SimBase(self._world.adapter, self._world.period_s, p["cmd_vel_timeout"]),
+                faults.now,
+                episodes=p["episodes"],
+                stamped=p["enable_stamped_cmd_vel"],
+                publish_clock=p["publish_clock"],
+            )
 
     def work(self) -> None:
         """Let the world go on if it may."""

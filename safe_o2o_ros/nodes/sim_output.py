@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-import numpy as np
-from geometry_msgs.msg import Quaternion
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Float32, String
+from std_msgs.msg import Bool, Float32, String
 
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.sim_cameras import SimCameras
+from safe_o2o_ros.nodes.sim_frames import Frames, Motion, camera_transforms, odom_transform, odometry
 from safe_o2o_ros.nodes.sim_world import Outcome, SimWorld
+from safe_o2o_ros.sim.faults import Faults, Shot
 
-_FOVY_DEG = 90.0
-"""Vertical field of view of every simulated camera."""
+try:
+    from tf2_msgs.msg import TFMessage
+except ModuleNotFoundError:  # not among the ROS 2 wheels
+    TFMessage = None
 
 
 class SimOutput:
-    """Cameras, odometry, reward, cost, episode events and, in lockstep, the clock."""
+    """Cameras, odometry, transforms, reward, cost, contact, episode events and, if wanted, the clock."""
 
-    def __init__(self, node: Node, world: SimWorld, lockstep: bool) -> None:
-        """`lockstep` makes the frames reliable and publishes /clock."""
-        self._world = world
-        self._clock = node.create_publisher(Clock, "/clock", qos.series(False)) if lockstep else None
+    def __init__(
+        self,
+        node: Node,
+        world: SimWorld,
+        frames: Frames,
+        faults: Callable[[], Faults],
+        lockstep: bool,
+        clock: bool,
+    ) -> None:
+        """`lockstep` makes the frames reliable; `clock` publishes /clock; `faults`: what is wrong now."""
+        self._world, self._frames, self._faults = world, frames, faults
+        self._clock = node.create_publisher(Clock, "/clock", qos.series(False)) if clock else None
         self.episode = node.create_publisher(String, "episode", qos.facts())
-        self.cameras = {
-            name: node.create_publisher(Image, f"{name}/image_raw", qos.images(lockstep))
-            for name in world.options.cameras
-        }
-        self._infos = {
-            name: node.create_publisher(CameraInfo, f"{name}/camera_info", qos.images(lockstep))
-            for name in world.options.cameras
-        }
+        self._cameras = SimCameras(node, world, frames, faults, lockstep)
+        self.cameras = self._cameras.images
+        """Publisher of the frames of every camera."""
         self._odom = node.create_publisher(Odometry, "odom", qos.series(False))
         self._reward = node.create_publisher(Float32, "reward", qos.series(False))
         self._cost = node.create_publisher(Float32, "cost", qos.series(False))
+        self._node = node
+        self._bumper: Publisher | None = None
+        self._motion: Motion | None = None
+        self._tf = None
+        if TFMessage is None:
+            node.get_logger().info("tf2_msgs is not installed here: no transforms are published on /tf")
+            return
+        self._tf = node.create_publisher(TFMessage, "/tf", qos.series(False))
+        self._tf_static = node.create_publisher(TFMessage, "/tf_static", qos.facts())
+        fixed = camera_transforms(world.mounts, frames, node.get_clock().now().nanoseconds)
+        self._tf_static.publish(TFMessage(transforms=fixed))
 
     def event(self, text: str, timeout_s: float = 10.0) -> bool:
         """Publish an episode event; True once every listener has it."""
@@ -49,33 +68,43 @@ class SimOutput:
         """Publish what the last period brought."""
         self._reward.publish(Float32(data=outcome.reward))
         self._cost.publish(Float32(data=outcome.cost))
+        if outcome.contact is None:
+            return
+        if self._bumper is None:  # only tasks that know contact have one
+            self._bumper = self._node.create_publisher(Bool, "bumper", qos.series(False))
+        self._bumper.publish(Bool(data=bool(outcome.contact)))
+
+    def clock(self, time_ns: int) -> None:
+        """Publish the simulated time, if this node is the one that does."""
+        if self._clock is not None:
+            self._clock.publish(Clock(clock=conversions.to_time(time_ns)))
 
     def frame(self, stamp_ns: int) -> None:
         """Publish the clock, the odometry and the newest frames, all with one stamp."""
-        if self._clock is not None:
-            self._clock.publish(Clock(clock=conversions.to_time(stamp_ns)))
-        self._odom.publish(self._odometry(stamp_ns))
+        self.clock(stamp_ns)
+        motion = self._moved()
+        self._odom.publish(odometry(motion, self._frames, stamp_ns))
+        self._transform(odom_transform(motion, self._frames, stamp_ns))
         for name, pixels in self._world.images.items():
-            frame_id = f"{name}_optical_frame"
-            height, width = pixels.shape[:2]
-            info = conversions.to_camera_info(height, width, _FOVY_DEG, stamp_ns, frame_id)
-            self._infos[name].publish(info)
-            self.cameras[name].publish(conversions.to_image(pixels, stamp_ns, frame_id))
+            self._cameras.send(name, Shot(stamp_ns, pixels))
 
-    def _odometry(self, stamp_ns: int) -> Odometry:
-        state = self._world.state()
-        message = Odometry()
-        message.header.stamp = conversions.to_time(stamp_ns)
-        message.header.frame_id = "odom"
-        message.child_frame_id = conversions.BASE_FRAME
-        message.pose.pose.position.x = float(state.position[0])
-        message.pose.pose.position.y = float(state.position[1])
-        half = 0.5 * float(state.yaw)
-        message.pose.pose.orientation = Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half))
-        cos, sin = math.cos(state.yaw), math.sin(state.yaw)
-        # Odometry's twist is in the child frame.
-        forward, left = np.array([[cos, sin], [-sin, cos]]) @ state.velocity
-        message.twist.twist.linear.x = float(forward)
-        message.twist.twist.linear.y = float(left)
-        message.twist.twist.angular.z = float(state.yaw_rate)
-        return message
+    def _transform(self, message: TransformStamped) -> None:
+        if self._tf is not None:
+            self._tf.publish(TFMessage(transforms=[message]))
+
+    def _moved(self) -> Motion:
+        """The robot's motion as the odometry has it."""
+        if self._motion is None or not self._faults().odom_freeze:
+            state = self._world.state()
+            cos, sin = math.cos(state.yaw), math.sin(state.yaw)
+            vx, vy = (float(v) for v in state.velocity)
+            self._motion = Motion(
+                x=float(state.position[0]),
+                y=float(state.position[1]),
+                z=self._world.base_height_m,
+                yaw=float(state.yaw),
+                forward=cos * vx + sin * vy,
+                left=cos * vy - sin * vx,
+                yaw_rate=float(state.yaw_rate),
+            )
+        return self._motion

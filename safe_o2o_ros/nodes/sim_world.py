@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
+from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.types import Decision, FloatArray
 
 
@@ -37,7 +38,10 @@ class Outcome:
 
     reward: float
     cost: float
-    done: bool
+    contact: bool | None
+    """The robot touches something; None where the task does not tell."""
+    ending: str
+    """How the episode ended ("success", "failure", "timeout"), "" while it goes on."""
 
 
 class SimWorld:
@@ -45,11 +49,18 @@ class SimWorld:
 
     def __init__(self, options: WorldOptions) -> None:
         """Make the environment. Raises UsageError naming what the task does not have."""
-        from safe_o2o_ros.sim.env import TaskEnv  # MuJoCo, only where a world is made
+        from safe_o2o_ros.sim.make import make_env  # Gymnasium, only where a world is made
 
         self.options = options
-        self._env = TaskEnv(options.task, options.action_repeat, options.cameras, options.variant)
-        self.adapter = self._env.adapter
+        self._env = make_env(options.task, options.action_repeat, options.cameras, options.variant)
+        robot = self._env.task.robot
+        self.adapter: RobotAdapter = self._env.adapter
+        self.mounts = {name: robot.cameras[name] for name in options.cameras}
+        """Where the cameras sit: camera name -> CameraPose."""
+        self.fovy_deg = {name: float(getattr(mount, "fovy_deg", 90.0)) for name, mount in self.mounts.items()}
+        """Vertical field of view of every camera."""
+        self.base_height_m = float(robot.z)
+        """Height of base_link over the floor."""
         self.period_s = float(self._env.period_s)
         whole = -(-self._env.task.episode_steps // options.action_repeat)
         self.periods = min(whole, options.max_periods or whole)
@@ -94,12 +105,16 @@ class SimWorld:
         self.reward += float(reward)
         self.cost += cost
         self._recorder.outcome(float(reward), cost)
-        done = terminated or truncated or self._period >= self.periods
-        if done:
+        ending = ""
+        if terminated:
+            ending = "success" if self._info.get("success") else "failure"
+        elif truncated or self._period >= self.periods:
+            ending = "timeout"
+        if ending:
             self.images = observation
         else:
             self._see(observation)
-        return Outcome(float(reward), cost, done)
+        return Outcome(float(reward), cost, self._info.get("contact"), ending)
 
     def log(self) -> EpisodeLog:
         """The record of the episode that just ended."""
