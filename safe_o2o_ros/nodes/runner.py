@@ -33,7 +33,7 @@ class ThinNode(Node):
 
     def __init__(self, name: str, specs: Sequence[Spec]) -> None:
         """Make the node; raises UsageError on unknown or invalid parameters."""
-        super().__init__(name, automatically_declare_parameters_from_overrides=True)
+        super().__init__(name)
         self.parameters = Parameters(self, specs)
 
     def work(self) -> None:
