@@ -50,20 +50,6 @@ def to_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
     return message
 
 
-def from_image(message: Image) -> NDArray[np.uint8]:
-    """An rgb8 or bgr8 Image to (h, w, 3) uint8 RGB. Raises FrameError."""
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise FrameError(f"an image has the encoding '{message.encoding}': set the camera to rgb8 or bgr8")
-    height, width, step = message.height, message.width, message.step
-    data = np.frombuffer(message.data, np.uint8)
-    if min(height, width) < 1 or step < 3 * width or data.size != height * step:
-        raise FrameError(
-            f"an image of {width}x{height} with step {step} has {data.size} bytes: mend the camera driver"
-        )
-    pixels = data.reshape(height, step)[:, : 3 * width].reshape(height, width, 3)
-    return pixels[:, :, ::-1] if message.encoding == "bgr8" else pixels
-
-
 def to_camera_info(height: int, width: int, fovy_deg: float, stamp_ns: int, frame_id: str) -> CameraInfo:
     """An ideal pinhole camera with square pixels; `fovy_deg` is the vertical field of view, degrees."""
     message = CameraInfo()

@@ -15,6 +15,7 @@ from safe_o2o_ros.errors import FrameError, NonFiniteError
 from safe_o2o_ros.manifest import MANIFEST_NAME
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
+from safe_o2o_ros.nodes.image_messages import from_image
 from safe_o2o_ros.nodes.images import ImageInput
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
@@ -103,7 +104,7 @@ class EncoderNode(ThinNode):
     def _on_image(self, camera: str, message: Image) -> None:
         stamp_ns = conversions.from_time(message.header.stamp)
         try:
-            frames = self._pairing.add(camera, stamp_ns, conversions.from_image(message))
+            frames = self._pairing.add(camera, stamp_ns, from_image(message))
         except FrameError as error:
             self.get_logger().error(f"camera {camera}: {error}", throttle_duration_sec=5.0)
             return

@@ -1,10 +1,8 @@
 import math
-from array import array
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import Twist
-from sensor_msgs.msg import Image
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.nodes import conversions
@@ -16,29 +14,6 @@ STAMP_NS = 1_700_000_000_123_456_789
 
 def test_stamps_survive_to_the_nanosecond():
     assert conversions.from_time(conversions.to_time(STAMP_NS)) == STAMP_NS
-
-
-def test_an_image_comes_back_pixel_for_pixel():
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
-    message = conversions.to_image(pixels, STAMP_NS, "front_optical_frame")
-    assert (message.height, message.width, message.step, message.encoding) == (4, 5, 15, "rgb8")
-    assert np.array_equal(conversions.from_image(message), pixels)
-
-
-def test_padding_and_bgr_order_are_understood():
-    message = Image(height=1, width=2, step=8, encoding="bgr8")
-    message.data = array("B", [1, 2, 3, 4, 5, 6, 0, 0])
-    assert conversions.from_image(message).tolist() == [[[3, 2, 1], [6, 5, 4]]]
-
-
-@pytest.mark.parametrize(
-    ("encoding", "step", "size", "word"),
-    [("mono8", 6, 6, "mono8"), ("rgb8", 6, 5, "5 bytes"), ("rgb8", 3, 3, "step 3")],
-)
-def test_an_image_that_contradicts_itself_is_refused(encoding, step, size, word):
-    message = Image(height=1, width=2, step=step, encoding=encoding, data=array("B", [0] * size))
-    with pytest.raises(FrameError, match=word):
-        conversions.from_image(message)
 
 
 def test_a_latent_comes_back_bit_for_bit_with_its_version():
