@@ -9,6 +9,10 @@ class UsageError(SafeO2OError):
     """An argument, parameter or option is unknown or out of range."""
 
 
+class BaseFileError(UsageError):
+    """The file that describes a base is missing or has an impossible key or value; the message names it."""
+
+
 class LayoutError(SafeO2OError):
     """A scene layout given to `reset` has unknown keys or impossible values."""
 
