@@ -26,7 +26,8 @@ Learning, offline::
       world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
 
 Around it: graph.py (nodes and parameters, once) -> launch/deploy.launch.py or processes.py; report/ (logs
--> numbers, plot, video, page); cli/ (composition); errors.py (what can go wrong, named).
+-> numbers, plot, video, page); monitor/ (topics -> shapes for RViz, who is silent); cli/ (composition);
+errors.py (what can go wrong, named).
 """
 
 __version__ = "0.1.0"

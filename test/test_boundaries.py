@@ -29,7 +29,7 @@ ALLOWED_IN: dict[str, tuple[str, ...]] = {
 """External package -> places inside the package that may import it ("ros": rclpy and all messages)."""
 
 STAGES = {"perception", "policy", "safety", "data", "sim", "world_model", "learning"}
-ENDS = {"nodes", "cli", "evaluation"}
+ENDS = {"nodes", "cli", "evaluation", "monitor"}
 FORBIDDEN: dict[str, set[str]] = {
     "": STAGES | ENDS | {"report"},
     "perception": (STAGES | ENDS | {"report"}) - {"perception"},
@@ -39,6 +39,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "data": (STAGES | ENDS | {"report"}) - {"data", "perception"},
     "world_model": {"learning", "data", "sim", "report"} | ENDS,
     "learning": {"sim", "report"} | ENDS,
+    "monitor": (STAGES | ENDS | {"report"}) - {"monitor"},
     "report": {"learning", "world_model"} | ENDS,
     "evaluation": {"learning", "world_model", "nodes", "cli"},
     "nodes": {"learning", "world_model", "cli", "evaluation"},
