@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from safe_o2o_ros.bundle import Bundle
 from safe_o2o_ros.errors import BundleMismatchError
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
@@ -73,6 +75,22 @@ class BundleDriver:
         decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
         self._executed = decision.action
         return Tick(proposal.action, decision, latent.surprise)
+
+
+class BlindDriver:
+    """A bundle that is shown black pictures: the reference that says what the cameras are worth."""
+
+    def __init__(self, inner: BundleDriver) -> None:
+        self._inner = inner
+
+    def reset(self, seed: int) -> None:
+        """See Driver."""
+        self._inner.reset(seed)
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """See Driver."""
+        black = {camera: np.zeros_like(image) for camera, image in observation.items()}
+        return self._inner.act(black, env, stamp_ns)
 
 
 class ScriptedDriver:

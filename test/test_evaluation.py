@@ -215,11 +215,18 @@ def test_means_and_population_deviations_by_hand() -> None:
         "cost_mean": 3.0,
         "cost_std": 3.0,
         "success_rate": None,
+        "contact_rate": None,
         "overrides_per_100": 1.0,  # 5 of 500 ticks
         "per_episode": entries,
     }
-    known = [episode(0, 0.0, 0.0, 0, True), episode(1, 0.0, 0.0, 0, False), episode(2, 0.0, 0.0, 0, None)]
-    assert record(known)["success_rate"] == 0.5
+    known = [
+        episode(0, 0.0, 0.0, 0, True),
+        episode(1, 0.0, 2.0, 0, False),
+        episode(2, 0.0, 0.0, 0, False),
+        episode(3, 0.0, 0.0, 0, True),
+        episode(4, 0.0, 1.0, 0, None),
+    ]
+    assert record(known)["success_rate"] == 0.5 and record(known)["contact_rate"] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -22,20 +22,23 @@ import safe_o2o_ros
 from safe_o2o_ros.cli.collect_worker import Collected, Job, collect_episode, make_env, start_worker
 from safe_o2o_ros.data import EpisodeReader, EpisodeWriter, Manifest, read_manifest
 from safe_o2o_ros.errors import StoreError, UsageError
-from safe_o2o_ros.sim.demonstrators import DEFAULT_MIX, KINDS, kind_of, make_demonstrator, parse_mix
+from safe_o2o_ros.sim.demonstrators import KINDS, default_mix, kind_of, parse_mix
+from safe_o2o_ros.sim.tasks import task_spec
 
 SEED_RANGES = {"training": (0, 9_999), "selection": (10_000, 19_999), "calibration": (20_000, 29_999)}
 """What recorded episodes may be used for -> first and last seed. Tests are scored on others."""
 CAMERAS = ("front", "back")
-ACTION_REPEAT = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    kinds = "\n".join(f"  {k:16s} {DEFAULT_MIX.get(k, 0.0):4.2f}  {text}" for k, (text, _) in KINDS.items())
+    kinds = "\n".join(
+        f"{robot}:\n" + "\n".join(f"  {name:16s} {kind.share:4.2f}  {kind.text}" for name, kind in of.items())
+        for robot, of in KINDS.items()
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (
-        f"demonstrators and their default share of episodes:\n{kinds}\n\n"
+        f"demonstrators of each robot and their default share of episodes:\n{kinds}\n\n"
         "Running the same command again continues where it stopped: stored seeds are skipped."
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
@@ -107,11 +110,17 @@ def plan(args: argparse.Namespace) -> list[Job]:
             f"seeds {first} to {last} lie in no one of the ranges {known}; data from others would spoil the "
             "tests, so choose --seed and --episodes inside one of these"
         )
-    mix = parse_mix(args.mix) if args.mix else DEFAULT_MIX
+    mix = mix_of(args)
     return [
-        Job(args.task, args.variant, kind_of(seed, mix), seed, ACTION_REPEAT, CAMERAS, args.images)
+        Job(args.task, args.variant, kind_of(seed, mix), seed, CAMERAS, args.images)
         for seed in range(first, last + 1)
     ]
+
+
+def mix_of(args: argparse.Namespace) -> dict[str, float]:
+    """The shares asked for, or those of the task's robot; raises UsageError."""
+    adapter = task_spec(args.task).robot.adapter
+    return parse_mix(args.mix, adapter) if args.mix else default_mix(adapter)
 
 
 def stored_seeds(directory: Path) -> set[int]:
@@ -123,9 +132,7 @@ def stored_seeds(directory: Path) -> set[int]:
 
 def manifest_of(args: argparse.Namespace, jobs: Sequence[Job]) -> Manifest:
     """Provenance, with the seeds of an existing store included; raises the simulator's named errors."""
-    base = make_env(args.task, args.variant, ACTION_REPEAT, CAMERAS).unwrapped
-    for kind in {job.kind for job in jobs}:
-        make_demonstrator(kind, base.adapter, base.period_s)  # refuse a robot it cannot drive before starting
+    base = make_env(args.task, args.variant, CAMERAS).unwrapped
     first, last = jobs[0].seed, jobs[-1].seed
     if (args.out / "manifest.json").exists():
         seeds = read_manifest(args.out).seeds or (first, last)
@@ -135,11 +142,11 @@ def manifest_of(args: argparse.Namespace, jobs: Sequence[Job]) -> Manifest:
         cameras=CAMERAS,
         adapter=base.adapter.to_json(),
         period_s=float(base.period_s),
-        action_repeat=ACTION_REPEAT,
+        action_repeat=int(base.action_repeat),
         version=safe_o2o_ros.__version__,
         command=shlex.join(["safe-o2o", *sys.argv[1:]]),
         seeds=(first, last),
-        mix=parse_mix(args.mix) if args.mix else DEFAULT_MIX,
+        mix=mix_of(args),
         variant=args.variant,
     )
 
@@ -182,8 +189,8 @@ def _progress(console: Console) -> Progress:
 
 
 def _means(done: Sequence[Collected]) -> dict[str, tuple[float, float]]:
-    """Kind -> mean reward and cost of its episodes, in the order of `KINDS`."""
-    kinds = [k for k in KINDS if any(r.job.kind == k for r in done)]
+    """Kind -> mean reward and cost of its episodes, in the order of the alphabet."""
+    kinds = sorted({r.job.kind for r in done})
     return {
         k: (
             float(np.mean([r.reward for r in done if r.job.kind == k])),
@@ -196,13 +203,21 @@ def _means(done: Sequence[Collected]) -> dict[str, tuple[float, float]]:
 def _table(done: Sequence[Collected], wall_s: float) -> Table:
     steps = sum(r.steps for r in done)
     table = Table(title=f"{len(done)} episodes, {steps} steps, {steps / wall_s:.0f} steps/s")
-    for column in ("demonstrator", "episodes", "reward", "cost", "goals", "ms/decision"):
+    for column in ("demonstrator", "episodes", "steps", "reward", "cost", "goals", "success", "ms/decision"):
         table.add_column(column, justify="left" if column == "demonstrator" else "right")
     for kind, (reward, cost) in _means(done).items():
         group = [r for r in done if r.job.kind == kind]
         think_ms = 1e3 * sum(r.think_s for r in group) / sum(r.steps for r in group)
         goals = float(np.mean([r.goals for r in group]))
+        succeeded = [r.success for r in group if r.success is not None]
         table.add_row(
-            kind, str(len(group)), f"{reward:.2f}", f"{cost:.1f}", f"{goals:.1f}", f"{think_ms:.2f}"
+            kind,
+            str(len(group)),
+            f"{np.mean([r.steps for r in group]):.0f}",
+            f"{reward:.2f}",
+            f"{cost:.1f}",
+            f"{goals:.1f}",
+            f"{100.0 * np.mean(succeeded):.0f} %" if succeeded else "-",
+            f"{think_ms:.2f}",
         )
     return table

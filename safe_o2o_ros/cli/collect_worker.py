@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,6 @@ class Job:
     kind: str
     """Demonstrator."""
     seed: int
-    action_repeat: int
     cameras: tuple[str, ...]
     image_codec: str
 
@@ -47,6 +47,8 @@ class Collected:
     cost: float
     """Sum over the episode."""
     goals: int
+    success: bool | None
+    """None where the task knows no success."""
     think_s: float
     """Time spent in the demonstrator."""
 
@@ -72,24 +74,23 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def make_env(task: str, variant: str | None, action_repeat: int, cameras: tuple[str, ...]) -> Any:
-    """This process's environment for a task; raises the simulator's named errors."""
+def make_env(task: str, variant: str | None, cameras: tuple[str, ...]) -> Any:
+    """This process's environment for a task, with its usual action repeat; raises the simulator's errors."""
     import gymnasium
 
     import safe_o2o_ros.sim  # noqa: F401  registers the tasks
+    from safe_o2o_ros.sim.tasks import env_id, task_spec
 
-    key = (task, variant, action_repeat, cameras)
+    key = (task, variant, cameras)
     if key not in _ENVS:
-        options: dict[str, Any] = {} if variant is None else {"variant": variant}
-        _ENVS[key] = gymnasium.make(
-            f"safe_o2o/{task}-v0", action_repeat=action_repeat, cameras=cameras, **options
-        )
+        task_spec(task)
+        _ENVS[key] = gymnasium.make(env_id(task), cameras=cameras, variant=variant)
     return _ENVS[key]
 
 
 def collect_episode(job: Job) -> Collected:
     """Drive one episode to its end."""
-    env = make_env(job.task, job.variant, job.action_repeat, job.cameras)
+    env = make_env(job.task, job.variant, job.cameras)
     base = env.unwrapped
     driver = make_demonstrator(job.kind, base.adapter, base.period_s)
     driver.reset(job.seed)
@@ -108,7 +109,7 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
     sources: list[int] = []
     think_s = 0.0
     terminated = truncated = False
-    goals = 0
+    info: dict[str, Any] = {}
     while not (terminated or truncated):
         start = time.perf_counter()
         action = driver.act(states[-1])
@@ -120,7 +121,8 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
         sources.append(int(driver.source))
         frames.append(observation)
         states.append(base.privileged_state())
-        goals = int(info["goals"])
+    success = info.get("success")
+    goals = int(info["goals"])
     episode = Episode(
         images={camera: np.stack([f[camera] for f in frames]) for camera in job.cameras},
         actions=np.stack(actions).astype(np.float32),
@@ -133,24 +135,48 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
             "variant": job.variant,
             "seed": job.seed,
             "demonstrator": job.kind,
-            "action_repeat": job.action_repeat,
+            "action_repeat": int(base.action_repeat),
             "period_s": float(base.period_s),
             "adapter": base.adapter.to_json(),
             "version": safe_o2o_ros.__version__,
             "goals": goals,
+            "success": None if success is None else bool(success),
+            "views": views_of(base.task.robot, job.cameras),
         },
         extras={
             "policy": np.asarray(sources, np.uint8),
             "pose": np.array([[*s.position, s.yaw] for s in states], np.float32),
             "velocity": np.array([[*s.velocity, s.yaw_rate] for s in states], np.float32),
-            "hazard_clearance": np.array([_clearance(s) for s in states], np.float32),
+            **_clearances(states),
         },
     )
     payload = encode_episode(episode, job.image_codec)
-    return Collected(job, payload, len(episode), sum(rewards), sum(costs), goals, think_s)
+    outcome = episode.metadata["success"]
+    return Collected(job, payload, len(episode), sum(rewards), sum(costs), goals, outcome, think_s)
 
 
-def _clearance(state: Any) -> float:
+def views_of(robot: Any, cameras: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Camera -> where it sits and looks, in the shape of a manifest's `views`; `robot`: a RobotSpec."""
+    from safe_o2o_ros.sim.robots import CAMERA_FOVY_DEG
+
+    return {
+        name: {
+            "fovy_deg": float(CAMERA_FOVY_DEG),
+            "position": [float(x) for x in robot.cameras[name].position],
+            "xyaxes": [float(x) for x in robot.cameras[name].xyaxes],
+        }
+        for name in cameras
+    }
+
+
+def _clearances(states: Sequence[Any]) -> dict[str, NDArray[np.float32]]:
+    """How near the robot came to what costs, metres, one row a frame, under the task's name for it."""
+    if hasattr(states[0], "clearance_m"):
+        return {"clearance": np.array([s.clearance_m for s in states], np.float32)}
+    return {"hazard_clearance": np.array([_hazard_clearance(s) for s in states], np.float32)}
+
+
+def _hazard_clearance(state: Any) -> float:
     """Metres from the robot's centre to the nearest hazard's edge; negative inside; 10 without hazards."""
     if not len(state.hazards):
         return 10.0

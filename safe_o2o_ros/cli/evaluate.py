@@ -30,6 +30,7 @@ class _Job:
     bundle: str | None
     policy: str | None
     mode: Mode
+    blind: bool
     seed: int
 
 
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=int, default=20, help="how many; episode i uses seed + i")
     parser.add_argument("--seed", type=int, default=40_000, help="first seed (default: 40000)")
     parser.add_argument("--filter", choices=sorted(FILTER_MODES), default="off", help="default: off")
+    parser.add_argument(
+        "--blind", action="store_true", help="show the bundle black pictures: the reference without a camera"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--json", type=Path, help="write the record here")
 
@@ -64,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             None if args.bundle is None else str(args.bundle),
             args.policy,
             FILTER_MODES[args.filter],
+            args.blind,
             args.seed + i,
         )
         for i in range(args.episodes)
@@ -84,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.policy is not None:
         record["policy"] = args.policy
-    _print(console, record, str(args.bundle or args.policy))
+    if args.blind:
+        record["blind"] = True
+    _print(console, record, str(args.bundle or args.policy) + (" (blind)" if args.blind else ""))
     if args.json is not None:
         write_json(args.json, record, "record")
     return 0
@@ -109,11 +116,13 @@ def _check(args: argparse.Namespace) -> tuple[str | None, int]:
         raise UsageError(f"--seed must be 0 or more, got {args.seed}")
     if args.policy is not None and args.filter != "off":
         raise UsageError(f"--filter {args.filter} needs --bundle: a scripted reference drives unfiltered")
+    if args.policy is not None and args.blind:
+        raise UsageError("--blind needs --bundle: a scripted reference looks at no pictures")
     if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
         raise UsageError(f"--json {args.json} is no file in an existing directory: make the directory first")
     from safe_o2o_ros.sim.tasks import task_spec, variant_spec
 
-    task_spec(args.task)
+    adapter = task_spec(args.task).robot.adapter
     variant_spec(args.variant)
     if args.bundle is not None:
         from safe_o2o_ros.bundle import load_bundle
@@ -121,11 +130,22 @@ def _check(args: argparse.Namespace) -> tuple[str | None, int]:
         manifest = load_bundle(args.bundle, task=args.task).manifest
         check_seeds(manifest, args.seed, args.episodes)
         return manifest.version, manifest.action_repeat
-    from safe_o2o_ros.sim.demonstrators import KINDS
+    from safe_o2o_ros.sim.demonstrators import kinds_of
 
-    if args.policy not in KINDS:
-        raise UsageError(f"unknown policy '{args.policy}': choose one of {', '.join(KINDS)}")
-    return None, 4
+    kinds = kinds_of(adapter)
+    if args.policy not in kinds:
+        raise UsageError(f"unknown policy '{args.policy}': choose one of {', '.join(kinds)}")
+    return None, int(_scripted_env(args.task, args.variant).unwrapped.action_repeat)
+
+
+def _scripted_env(task: str, variant: str | None) -> Any:
+    """The environment a scripted reference drives in: the task's usual action repeat, nothing rendered."""
+    import gymnasium
+
+    import safe_o2o_ros.sim  # noqa: F401  registers the tasks
+    from safe_o2o_ros.sim.tasks import env_id
+
+    return gymnasium.make(env_id(task), variant=variant, cameras=())
 
 
 def _evaluate(jobs: list[_Job], workers: int) -> Iterator[tuple[dict[str, Any], int]]:
@@ -161,13 +181,13 @@ def _build(job: _Job) -> tuple[Any, Any]:
 
     import safe_o2o_ros.sim  # noqa: F401  registers the tasks
     from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.evaluation import BundleDriver, ScriptedDriver, check_bundle_fits
+    from safe_o2o_ros.evaluation import BlindDriver, BundleDriver, ScriptedDriver, check_bundle_fits
     from safe_o2o_ros.sim.demonstrators import make_demonstrator
     from safe_o2o_ros.sim.tasks import env_id
 
     if job.bundle is None:
         assert job.policy is not None
-        env = gymnasium.make(env_id(job.task), variant=job.variant, cameras=())
+        env = _scripted_env(job.task, job.variant)
         task: Any = env.unwrapped
         return env, ScriptedDriver(make_demonstrator(job.policy, task.adapter, task.period_s))
     bundle = load_bundle(job.bundle, task=job.task)
@@ -179,7 +199,8 @@ def _build(job: _Job) -> tuple[Any, Any]:
         action_repeat=manifest.action_repeat,
     )
     check_bundle_fits(bundle, env)
-    return env, BundleDriver(bundle, job.mode)
+    driver = BundleDriver(bundle, job.mode)
+    return env, BlindDriver(driver) if job.blind else driver
 
 
 def _print(console: Any, record: dict[str, Any], name: str) -> None:
@@ -188,14 +209,18 @@ def _print(console: Any, record: dict[str, Any], name: str) -> None:
     table = Table(
         title=f"{record['task']}, seeds {record['seed']}..{record['seed'] + record['episodes'] - 1}"
     )
-    for column in ("driver", "filter", "episodes", "reward", "cost", "overrides / 100 ticks"):
+    cells = {
+        "driver": name,
+        "filter": record["filter"],
+        "episodes": str(record["episodes"]),
+        "reward": f"{record['reward_mean']:.2f} ± {record['reward_std']:.2f}",
+        "cost": f"{record['cost_mean']:.2f} ± {record['cost_std']:.2f}",
+    }
+    if record["success_rate"] is not None:
+        cells["success"] = f"{100 * record['success_rate']:.0f} %"
+        cells["contact"] = f"{100 * record['contact_rate']:.0f} %"
+    cells["overrides / 100 ticks"] = f"{record['overrides_per_100']:.1f}"
+    for column in cells:
         table.add_column(column, justify="left" if column == "driver" else "right")
-    table.add_row(
-        name,
-        record["filter"],
-        str(record["episodes"]),
-        f"{record['reward_mean']:.2f} ± {record['reward_std']:.2f}",
-        f"{record['cost_mean']:.2f} ± {record['cost_std']:.2f}",
-        f"{record['overrides_per_100']:.1f}",
-    )
+    table.add_row(*cells.values())
     console.print(table)

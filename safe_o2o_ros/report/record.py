@@ -37,10 +37,12 @@ def evaluation_record(
     """Means and population standard deviations over episodes.
 
     `bundle`: version id, None for a baseline. `ticks`: policy ticks of all episodes together.
+    `contact_rate`: share of episodes with any cost; like `success_rate` None where the task knows no success.
     """
     rewards = [e["reward"] for e in per_episode]
     costs = [e["cost"] for e in per_episode]
     successes = [e["success"] for e in per_episode if e["success"] is not None]
+    touched = [e["cost"] > 0.0 for e in per_episode if e["success"] is not None]
     overrides = sum(e["overrides"] for e in per_episode)
     return {
         "task": task,
@@ -55,6 +57,7 @@ def evaluation_record(
         "cost_mean": float(np.mean(costs)),
         "cost_std": float(np.std(costs)),
         "success_rate": float(np.mean(successes)) if successes else None,
+        "contact_rate": float(np.mean(touched)) if touched else None,
         "overrides_per_100": 100.0 * overrides / ticks if ticks else 0.0,
         "per_episode": list(per_episode),
     }

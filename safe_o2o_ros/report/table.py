@@ -24,6 +24,7 @@ def print_table(record: dict[str, Any]) -> None:
     table.add_column("overrides", justify="right", footer=f"{record['overrides_per_100']:.1f} / 100 ticks")
     if success:
         table.add_column("success", justify="right", footer=f"{100 * record['success_rate']:.0f} %")
+        table.add_column("contact", justify="right", footer=f"{100 * record['contact_rate']:.0f} %")
     for entry in record["per_episode"]:
         row = [
             str(entry["seed"]),
@@ -33,7 +34,9 @@ def print_table(record: dict[str, Any]) -> None:
             str(entry["steps"]),
             str(entry["overrides"]),
         ]
-        table.add_row(*row, *([_answer(entry["success"])] if success else []))
+        if success:
+            row += [_answer(entry["success"]), _answer(entry["cost"] > 0.0)]
+        table.add_row(*row)
     console = Console()
     # Not the table's own title, which would wrap where the table is narrow.
     console.print(f"[bold]{record['task']}{variant}[/bold]: {driver}, filter {record['filter']}")

@@ -25,6 +25,7 @@ FIELDS = [
     "cost_mean",
     "cost_std",
     "success_rate",
+    "contact_rate",
     "overrides_per_100",
     "per_episode",
 ]
@@ -50,7 +51,10 @@ def test_a_reference_repeats_and_episode_i_uses_seed_plus_i_on_any_number_of_wor
     assert alone["reward_mean"] == pytest.approx(sum(rewards) / 3)
     assert alone["reward_std"] == pytest.approx(np.std(rewards))
     assert all(e["steps"] == 1000 and e["success"] is None for e in alone["per_episode"])
-    assert alone["success_rate"] is None and alone["overrides_per_100"] == 0.0
+    assert alone["success_rate"] is None and alone["contact_rate"] is None
+    assert alone["overrides_per_100"] == 0.0
+        alone["success_rate"] is None and alone["contact_rate"] is None and alone["overrides_per_100"] == 0.0
+    )
 
 
 def test_a_bundle_is_scored_behind_its_filter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,3 +71,17 @@ def test_a_bundle_is_scored_behind_its_filter(tmp_path: Path, capsys: pytest.Cap
     assert record["overrides_per_100"] == pytest.approx(100.0 * episode["overrides"] / 250)
     shown = capsys.readouterr().out
     assert "PointGoal1, seeds 50000..50000" in shown and f"{record['reward_mean']:.2f}" in shown
+
+
+def test_a_blind_bundle_drives_on_black_pictures_and_the_record_says_so(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "bundle", risk_threshold=0.3)
+    driver = ("--bundle", tmp_path / "bundle", "--seed", 50_000, "--episodes", 1, "--workers", 1)
+    seeing = evaluate(tmp_path / "a.json", *driver)
+    blind = evaluate(tmp_path / "b.json", *driver, "--blind")
+    assert list(blind) == [*FIELDS, "blind"] and blind["blind"] is True
+    assert blind["per_episode"] != seeing["per_episode"]
+
+
+def test_a_scripted_reference_cannot_be_blinded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--policy", "random", "--blind"]) == 2
+    assert "--blind needs --bundle" in capsys.readouterr().err

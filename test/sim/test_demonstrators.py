@@ -11,8 +11,15 @@ import pytest
 
 from safe_o2o_ros.cli import collect
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import POINT
-from safe_o2o_ros.sim.demonstrators import DEFAULT_MIX, KINDS, kind_of, make_demonstrator, parse_mix
+from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
+from safe_o2o_ros.sim.demonstrators import (
+    KINDS,
+    default_mix,
+    kind_of,
+    kinds_of,
+    make_demonstrator,
+    parse_mix,
+)
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, PointModel
 from safe_o2o_ros.sim.state import PrivilegedState
@@ -57,7 +64,7 @@ def test_the_model_turns_at_the_servo_rate_and_keeps_drifting() -> None:
     assert paths.vy_end[0] == pytest.approx(np.exp(-0.8 / TIME_CONSTANT_S), rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(kinds_of(POINT)))
 def test_equal_seeds_give_equal_actions_within_limits(kind: str) -> None:
     runs = []
     for _ in range(2):
@@ -125,27 +132,34 @@ def test_bursts_say_which_actions_were_random() -> None:
     assert lengths and min(lengths) >= 3
 
 
-def test_kinds_are_spread_by_seed_in_the_shares_of_the_mix() -> None:
-    assert sum(DEFAULT_MIX.values()) == pytest.approx(1.0)
-    given = [kind_of(seed, DEFAULT_MIX) for seed in range(1000)]
-    for kind, share in DEFAULT_MIX.items():
+@pytest.mark.parametrize("adapter", [POINT, ROOM_BASE], ids=lambda a: str(a.name))
+def test_kinds_are_spread_by_seed_in_the_shares_of_the_robots_mix(adapter: RobotAdapter) -> None:
+    mix = default_mix(adapter)
+    assert sum(mix.values()) == pytest.approx(1.0)
+    given = [kind_of(seed, mix) for seed in range(1000)]
+    for kind, share in mix.items():
         assert given.count(kind) == pytest.approx(1000 * share, abs=5)
 
 
+def test_a_reference_is_no_part_of_the_default_mix() -> None:
+    assert "straight" in kinds_of(ROOM_BASE) and "straight" not in default_mix(ROOM_BASE)
+
+
 def test_a_mix_is_normalised_and_a_bad_one_named() -> None:
-    assert parse_mix("safe:3,random:1") == {"safe": 0.75, "random": 0.25}
+    assert parse_mix("safe:3,random:1", POINT) == {"safe": 0.75, "random": 0.25}
     for text, words in [
         ("safe:1,brave:1", "no demonstrator 'brave'"),
+        ("straight", "no demonstrator 'straight' for the robot 'point'"),
         ("safe:x", "must be a number"),
         ("safe:-1", "not negative"),
         ("safe:0", "not all be zero"),
     ]:
         with pytest.raises(UsageError, match=words):
-            parse_mix(text)
+            parse_mix(text, POINT)
 
 
 def test_a_robot_without_a_demonstrator_is_refused() -> None:
-    with pytest.raises(UsageError, match="point robot only"):
+    with pytest.raises(UsageError, match=f"no demonstrator drives the robot 'car'.*{', '.join(KINDS)}"):
         make_demonstrator("safe", replace(POINT, name="car"), PERIOD_S)
 
 
@@ -175,6 +189,12 @@ def test_collect_stores_every_seed_once_and_continues(tmp_path: Path) -> None:
     episode = reader.load(0)
     assert len(episode) == 250 and episode.truncated and not episode.terminated
     assert episode.images["front"].shape == episode.images["back"].shape == (251, 64, 64, 3)
+    assert episode.metadata["success"] is None and episode.metadata["action_repeat"] == 4
+    assert episode.metadata["views"]["back"] == {
+        "fovy_deg": 90.0,
+        "position": [0.0, 0.0, 0.15],
+        "xyaxes": [0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+    }
     assert episode.metadata["demonstrator"] == "random" and episode.metadata["period_s"] == PERIOD_S
     clearance, inside = episode.extras["hazard_clearance"], episode.costs > 0
     assert (clearance[1:][inside] < 0.12).all()  # costs lie where hazards are (up to 3 steps earlier)

@@ -1,13 +1,32 @@
 """Scripted drivers that see the simulator's state and record the data policies are trained on.
 
 state ──► base.Demonstrator.act ──► raw action
-          ├─ planner.PlanningDemonstrator   safe, bold, careless: one planner, three hazard weights
+          ├─ planner.PlanningDemonstrator   Point: safe, bold, careless: one planner, three hazard weights
+          ├─ room.RoomDemonstrator          RoomNav: looks for the goal, then drives there; safe or careless
+          ├─ room.StraightDemonstrator      RoomNav: a reference, straight at the goal
           ├─ scripted.RandomDemonstrator    actions held for several steps
           └─ wrappers: scripted.Noisy, scripted.Bursts
-mix.py: the named kinds, the default mix and which episode gets which kind
+mix.py: the named kinds of each robot, the default mixes and which episode gets which kind
 """
 
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
-from safe_o2o_ros.sim.demonstrators.mix import DEFAULT_MIX, KINDS, kind_of, make_demonstrator, parse_mix
+from safe_o2o_ros.sim.demonstrators.mix import (
+    KINDS,
+    Kind,
+    default_mix,
+    kind_of,
+    kinds_of,
+    make_demonstrator,
+    parse_mix,
+)
 
-__all__ = ["DEFAULT_MIX", "KINDS", "Demonstrator", "kind_of", "make_demonstrator", "parse_mix"]
+__all__ = [
+    "KINDS",
+    "Demonstrator",
+    "Kind",
+    "default_mix",
+    "kind_of",
+    "kinds_of",
+    "make_demonstrator",
+    "parse_mix",
+]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.state import PrivilegedState
 
 
 class Source(IntEnum):
@@ -32,6 +29,9 @@ class Demonstrator(Protocol):
         """Forget the last episode and seed all randomness."""
         ...
 
-    def act(self, state: PrivilegedState) -> NDArray[np.float32]:
-        """The raw action for the coming period, shape (2,), float32, in [-1, 1]."""
+    def act(self, state: Any) -> NDArray[np.float32]:
+        """The raw action for the coming period, shape (2,), float32, in [-1, 1].
+
+        `state`: what `privileged_state()` of the robot's task returns.
+        """
         ...

@@ -1,83 +1,137 @@
-"""Named kinds of demonstrators and the mix a data set is made of."""
+"""Named kinds of demonstrators for each robot, and the mix a data set is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
+from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
+from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemonstrator
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
 SAFE = PlannerConfig()
 BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
 CARELESS = PlannerConfig(hazard_weight=0.0)
 
-KINDS: dict[str, tuple[str, Callable[[RobotAdapter, float], Demonstrator]]] = {
-    "safe": (
-        "plans around hazards with a margin",
-        lambda a, p: PlanningDemonstrator(a, p, SAFE),
-    ),
-    "safe-noisy": (
-        "safe, plus slowly varying noise",
-        lambda a, p: Noisy(PlanningDemonstrator(a, p, SAFE), a),
-    ),
-    "safe-bursts": (
-        "safe, interrupted by 3-12 periods of one random action",
-        lambda a, p: Bursts(PlanningDemonstrator(a, p, SAFE), a),
-    ),
-    "bold": (
-        "no margin: cuts corners of hazards where that saves time",
-        lambda a, p: PlanningDemonstrator(a, p, BOLD),
-    ),
-    "careless": (
-        "blind to hazards: the fastest way to the goal",
-        lambda a, p: PlanningDemonstrator(a, p, CARELESS),
-    ),
-    "careless-bursts": (
-        "careless, interrupted by 3-12 periods of one random action",
-        lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
-    ),
-    "random": (
-        "random actions, each held for 2-8 periods",
-        lambda a, p: RandomDemonstrator(a),
-    ),
-}
-"""Kind -> (what it does, constructor from adapter and control period in seconds)."""
+_ROOM_BURST = (3, 7)
+_ROOM_HOLD = (4, 15)
+"""Periods: a base that gathers speed slowly goes nowhere in shorter ones."""
 
-DEFAULT_MIX: dict[str, float] = {
-    "safe": 0.22,
-    "safe-noisy": 0.10,
-    "safe-bursts": 0.13,
-    "bold": 0.10,
-    "careless": 0.18,
-    "careless-bursts": 0.15,
-    "random": 0.12,
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of driving."""
+
+    text: str
+    """What it does."""
+    share: float
+    """Share of the episodes of the default mix; 0 for a reference that data is not made of."""
+    make: Callable[[RobotAdapter, float], Demonstrator]
+    """From adapter and control period in seconds."""
+
+
+KINDS: dict[str, dict[str, Kind]] = {
+    POINT.name: {
+        "safe": Kind(
+            "plans around hazards with a margin", 0.22, lambda a, p: PlanningDemonstrator(a, p, SAFE)
+        ),
+        "safe-noisy": Kind(
+            "safe, plus slowly varying noise",
+            0.10,
+            lambda a, p: Noisy(PlanningDemonstrator(a, p, SAFE), a),
+        ),
+        "safe-bursts": Kind(
+            "safe, interrupted by 3-12 periods of one random action",
+            0.13,
+            lambda a, p: Bursts(PlanningDemonstrator(a, p, SAFE), a),
+        ),
+        "bold": Kind(
+            "no margin: cuts corners of hazards where that saves time",
+            0.10,
+            lambda a, p: PlanningDemonstrator(a, p, BOLD),
+        ),
+        "careless": Kind(
+            "blind to hazards: the fastest way to the goal",
+            0.18,
+            lambda a, p: PlanningDemonstrator(a, p, CARELESS),
+        ),
+        "careless-bursts": Kind(
+            "careless, interrupted by 3-12 periods of one random action",
+            0.15,
+            lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
+        ),
+        "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+    },
+    ROOM_BASE.name: {
+        "safe": Kind(
+            "looks for the goal, then drives there with room to spare", 0.35, lambda a, p: RoomDemonstrator(a)
+        ),
+        "safe-noisy": Kind(
+            "safe, plus slowly varying noise",
+            0.25,
+            lambda a, p: Noisy(RoomDemonstrator(a), a, spread=0.25, keep=0.85),
+        ),
+        "safe-bursts": Kind(
+            "safe, interrupted by 3-7 periods of one random action",
+            0.20,
+            lambda a, p: Bursts(RoomDemonstrator(a), a, probability=0.04, length=_ROOM_BURST),
+        ),
+        "careless": Kind(
+            "looks for the goal too, but cuts corners and brushes past things",
+            0.10,
+            lambda a, p: RoomDemonstrator(a, ROOM_CARELESS),
+        ),
+        "careless-bursts": Kind(
+            "careless, interrupted by 3-7 periods of one random action",
+            0.05,
+            lambda a, p: Bursts(RoomDemonstrator(a, ROOM_CARELESS), a, probability=0.06, length=_ROOM_BURST),
+        ),
+        "random": Kind(
+            "random actions, each held for 4-15 periods",
+            0.05,
+            lambda a, p: RandomDemonstrator(a, hold=_ROOM_HOLD),
+        ),
+        "straight": Kind(
+            "reference: straight at the goal's true place, whatever is in between",
+            0.0,
+            lambda a, p: StraightDemonstrator(a),
+        ),
+    },
 }
-"""Share of episodes of each kind: most driving is useful, and every kind of hazard entry occurs."""
+"""Adapter's name -> kind's name -> what it is."""
 
 _GOLDEN = 0.6180339887498949
 
 
+def kinds_of(adapter: RobotAdapter) -> dict[str, Kind]:
+    """The kinds that drive a robot; raises UsageError where there are none."""
+    if adapter.name not in KINDS:
+        raise UsageError(
+            f"no demonstrator drives the robot {adapter.name!r}; choose a task of one of: {', '.join(KINDS)}"
+        )
+    return KINDS[adapter.name]
+
+
+def default_mix(adapter: RobotAdapter) -> dict[str, float]:
+    """Shares of episodes: most driving is useful, and every way into trouble occurs. Raises UsageError."""
+    return {name: kind.share for name, kind in kinds_of(adapter).items() if kind.share > 0.0}
+
+
 def make_demonstrator(kind: str, adapter: RobotAdapter, period_s: float) -> Demonstrator:
     """Build a demonstrator for a robot and control period in seconds; raises UsageError."""
-    if kind not in KINDS:
-        raise UsageError(f"there is no demonstrator {kind!r}; choose from {', '.join(KINDS)}")
-    if adapter.name != "point":
-        raise UsageError(
-            f"demonstrators drive the point robot only, not {adapter.name!r}; choose a Point task"
-        )
-    return KINDS[kind][1](adapter, period_s)
+    return _known(kind, adapter).make(adapter, period_s)
 
 
-def parse_mix(text: str) -> dict[str, float]:
+def parse_mix(text: str, adapter: RobotAdapter) -> dict[str, float]:
     """Read "safe:0.5,careless:0.5" into shares that sum to 1; raises UsageError."""
     mix: dict[str, float] = {}
     for part in text.split(","):
         kind, _, share = part.strip().partition(":")
-        if kind not in KINDS:
-            raise UsageError(f"there is no demonstrator {kind!r}; choose from {', '.join(KINDS)}")
+        _known(kind, adapter)
         try:
             mix[kind] = float(share or "1")
         except ValueError as error:
@@ -102,3 +156,13 @@ def kind_of(seed: int, mix: Mapping[str, float]) -> str:
         if point < edge:
             return kind
     return next(kind for kind in reversed(list(mix)) if mix[kind] > 0.0)
+
+
+def _known(kind: str, adapter: RobotAdapter) -> Kind:
+    kinds = kinds_of(adapter)
+    if kind not in kinds:
+        raise UsageError(
+            f"there is no demonstrator {kind!r} for the robot {adapter.name!r}; "
+            f"choose from {', '.join(kinds)}"
+        )
+    return kinds[kind]

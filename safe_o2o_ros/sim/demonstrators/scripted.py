@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator, Source
 
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.state import PrivilegedState
-
 FloatArray = NDArray[np.float32]
 
 
 class RandomDemonstrator:
-    """Uniform actions, each held for 2 to 8 periods, drawn half raw and half effective.
+    """Uniform actions, each held for some periods, drawn half raw and half effective.
 
     Raw draws saturate a force-driven robot almost always; effective ones cover its graded range.
     """
@@ -25,6 +22,7 @@ class RandomDemonstrator:
     source = Source.RANDOM
 
     def __init__(self, adapter: RobotAdapter, hold: tuple[int, int] = (2, 8)) -> None:
+        """`hold`: fewest and most periods."""
         self._adapter = adapter
         self._hold = hold
         self.reset(0)
@@ -40,7 +38,7 @@ class RandomDemonstrator:
         action = self._rng.uniform(-1.0, 1.0, self._adapter.action_dim).astype(np.float32)
         return action if self._rng.random() < 0.5 else self._adapter.raw(action)
 
-    def act(self, state: PrivilegedState) -> FloatArray:
+    def act(self, state: Any) -> FloatArray:
         """The held raw action, shape (A,), float32; the state is not looked at."""
         if self._left == 0:
             self._action = self.draw()
@@ -70,7 +68,7 @@ class Noisy:
         self._rng = np.random.default_rng([seed, 1])
         self._noise = np.zeros(self._adapter.action_dim, np.float32)
 
-    def act(self, state: PrivilegedState) -> FloatArray:
+    def act(self, state: Any) -> FloatArray:
         """The disturbed raw action, shape (A,), float32."""
         fresh = self._rng.standard_normal(self._adapter.action_dim)
         gain = self._spread * np.sqrt(1.0 - self._keep**2)
@@ -79,13 +77,20 @@ class Noisy:
 
 
 class Bursts:
-    """Interrupts another demonstrator with 3 to 12 periods of one random action."""
+    """Interrupts another demonstrator with some periods of one random action."""
 
-    def __init__(self, inner: Demonstrator, adapter: RobotAdapter, probability: float = 0.05) -> None:
-        """`probability` that a burst starts in a period without one."""
+    def __init__(
+        self,
+        inner: Demonstrator,
+        adapter: RobotAdapter,
+        probability: float = 0.05,
+        length: tuple[int, int] = (3, 12),
+    ) -> None:
+        """`probability` that a burst starts in a period without one; `length`: fewest and most."""
         self._inner = inner
         self._random = RandomDemonstrator(adapter)
         self._probability = probability
+        self._length = length
         self.reset(0)
 
     @property
@@ -102,12 +107,12 @@ class Bursts:
         self._bursting = False
         self._action = np.zeros(0, np.float32)
 
-    def act(self, state: PrivilegedState) -> FloatArray:
+    def act(self, state: Any) -> FloatArray:
         """The burst's or the wrapped demonstrator's raw action, shape (A,), float32."""
         # The wrapped one always thinks, so that its plan stays warm through a burst.
         action = self._inner.act(state)
         if self._left == 0 and self._rng.random() < self._probability:
-            self._left = int(self._rng.integers(3, 13))
+            self._left = int(self._rng.integers(self._length[0], self._length[1] + 1))
             self._action = self._random.draw()
         self._bursting = self._left > 0
         if not self._bursting:
