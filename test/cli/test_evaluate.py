@@ -53,8 +53,6 @@ def test_a_reference_repeats_and_episode_i_uses_seed_plus_i_on_any_number_of_wor
     assert all(e["steps"] == 1000 and e["success"] is None for e in alone["per_episode"])
     assert alone["success_rate"] is None and alone["contact_rate"] is None
     assert alone["overrides_per_100"] == 0.0
-        alone["success_rate"] is None and alone["contact_rate"] is None and alone["overrides_per_100"] == 0.0
-    )
 
 
 def test_a_bundle_is_scored_behind_its_filter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
