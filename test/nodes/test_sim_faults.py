@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -35,8 +37,8 @@ def pixels(message):
 class Robot:
     """The running simulator, what it says, and how to make it fail."""
 
-    def __init__(self, probe):
-        self.probe = probe
+    def __init__(self, probe, process):
+        self.probe, self.process = probe, process
 
         self.odom = probe.listen(Odometry, "odom", qos.series(False))
         self.front = probe.listen(Image, "front/image_raw", qos.images(False))
@@ -93,8 +95,8 @@ class Robot:
 @pytest.fixture(scope="module")
 def simulator():
     spec = NodeSpec("sim_node", PACKAGE, "sim_node", {"task": "PointGoal1", "seed": 40_000})
-    with probing() as probe, running(Graph((spec,), "", None, "info", {})):
-        robot = Robot(probe)
+    with probing() as probe, running(Graph((spec,), "", None, "info", {})) as nodes:
+        robot = Robot(probe, nodes.process("sim_node"))
         probe.until(lambda: robot.odom and robot.front and robot.back, "the simulated robot")
         yield robot
 
@@ -194,6 +196,21 @@ def test_the_diagnostics_name_the_faults_that_are_on_and_the_pace(robot):
     assert robot.clear() == "there were no faults"
     robot.wait(robot.diagnostics, 1)
     assert "fault" not in robot.health()[0]
+
+
+def test_after_a_stall_the_missed_periods_are_skipped_and_the_lag_is_told(robot):
+    before = int(robot.health()[1]["skipped_ticks"])
+    robot.process.send_signal(signal.SIGSTOP)
+    try:
+        resume_s = time.monotonic() + 10 * PERIOD_NS / 1e9
+        robot.probe.until(lambda: time.monotonic() > resume_s, "the stall")
+    finally:
+        robot.process.send_signal(signal.SIGCONT)
+    robot.probe.until(lambda: int(robot.health()[1]["skipped_ticks"]) >= before + 8, "the skipped periods")
+    text, values = robot.health()
+    assert "of real time" in text
+    assert float(values["rtf"]) < 0.95
+    assert float(values["worst_lateness_ms"]) > 500.0
 
 
 @pytest.mark.parametrize("bad", [float("nan"), 1e12])
