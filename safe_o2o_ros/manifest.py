@@ -33,6 +33,31 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class View:
+    """What one camera saw in training."""
+
+    fovy_deg: float
+    """Vertical field of view, degrees."""
+    position: tuple[float, ...]
+    """(x, y, z) of the camera in base_link, metres."""
+    xyaxes: tuple[float, ...]
+    """The image's right, then its up, as vectors in base_link; any length."""
+
+    def problem(self) -> str:
+        """What no camera can be, or ""."""
+        if not 0.0 < self.fovy_deg < 180.0:
+            return f"fovy_deg is {self.fovy_deg:g}, but must be between 0 and 180"
+        if len(self.position) != 3 or not all(math.isfinite(x) for x in self.position):
+            return "position must be three finite numbers"
+        if len(self.xyaxes) != 6 or not all(math.isfinite(x) for x in self.xyaxes):
+            return "xyaxes must be six finite numbers"
+        (a, b, c), (d, e, f) = self.xyaxes[:3], self.xyaxes[3:]
+        if math.hypot(b * f - c * e, c * d - a * f, a * e - b * d) < 1e-6:
+            return "xyaxes must be two vectors that are not parallel"
+        return ""
+
+
+@dataclass(frozen=True)
 class LatentSpec:
     """Sizes of what the encoder emits and carries."""
 
@@ -92,6 +117,8 @@ class Manifest:
     files: dict[str, str]
     """File name -> sha256 hex digest."""
     metrics: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
+    """Camera name -> what it saw in training; cameras may be missing."""
     signature: str | None = None
     """Ed25519 signature of the manifest without this field, hex; None = unsigned."""
 
@@ -99,6 +126,8 @@ class Manifest:
         """The manifest as indented JSON."""
         data = dataclasses.asdict(self)
         data["adapter"] = self.adapter.to_json()
+        if not self.views:
+            del data["views"]
         return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
     def uses_seed(self, seed: int) -> str | None:
@@ -140,6 +169,15 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+def views_from_json(data: Any, where: str) -> dict[str, View]:
+    """Views as a manifest or an episode's metadata holds them. Raises BundleSchemaError naming `where`."""
+    views = typing.cast(dict[str, View], _convert(dict[str, View], data, where))
+    for name, view in views.items():
+        if problem := view.problem():
+            raise BundleSchemaError(f"{where}.{name}: {problem}")
+    return views
+
+
 def _refuse_constant(name: str) -> typing.NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -158,6 +196,9 @@ def _promises(m: Manifest) -> typing.Iterator[tuple[str, bool]]:
     yield "expansion.proposals must be 1 or 2", e.proposals in (1, 2)
     yield "expansion.temperature must be 0 or more", 0.0 <= e.temperature < math.inf
     yield "expansion.hold_ticks must be 0 or more", e.hold_ticks >= 0
+    for name, view in m.views.items():
+        yield f"views.{name} is of a camera that image.cameras lacks", name in cameras
+        yield f"views.{name}: {view.problem()}", not view.problem()
     for purpose, ranges in m.seeds.items():
         paired = all(len(r) == 2 and r[0] <= r[1] for r in ranges)
         yield f"seeds.{purpose} must be a list of [first, last]", paired

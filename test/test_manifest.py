@@ -11,7 +11,7 @@ import pytest
 from support.tiny_bundle import write_tiny_bundle
 
 from safe_o2o_ros.errors import BundleMissingError, BundleSchemaError, BundleVersionError
-from safe_o2o_ros.manifest import MANIFEST_NAME, Manifest, read_manifest
+from safe_o2o_ros.manifest import MANIFEST_NAME, Manifest, View, read_manifest
 
 Json = dict[str, Any]
 DELETE = object()
@@ -55,6 +55,37 @@ def test_what_is_written_is_read_back_infinite_limits_included(
     assert data["adapter"]["max_accel"] == [None, None]
     (tmp_path / MANIFEST_NAME).write_text(manifest.to_json())
     assert read_manifest(tmp_path) == manifest
+
+
+VIEW = {"fovy_deg": 60.0, "position": [0.2, 0, 0.3], "xyaxes": [0, -1, 0, 0, 0, 1]}
+
+
+def test_views_are_optional_and_read_back(written: tuple[Manifest, Json], tmp_path: Path) -> None:
+    manifest, data = written
+    assert manifest.views == {} and "views" not in data
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(data | {"views": {"front": VIEW}}))
+    read = read_manifest(tmp_path)
+    assert read.views == {"front": View(60.0, (0.2, 0.0, 0.3), (0.0, -1.0, 0.0, 0.0, 0.0, 1.0))}
+    (tmp_path / MANIFEST_NAME).write_text(read.to_json())
+    assert read_manifest(tmp_path) == read
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ({"left": VIEW}, "views.left is of a camera that image.cameras lacks"),
+        ({"front": VIEW | {"fovy_deg": 180.0}}, "views.front: fovy_deg is 180"),
+        ({"front": VIEW | {"position": [0.0, 1.0]}}, "position must be three"),
+        ({"front": VIEW | {"xyaxes": [0.0, 1.0]}}, "xyaxes must be six"),
+        ({"front": VIEW | {"xyaxes": [0, 1, 0, 0, 2, 0]}}, "not parallel"),
+        ({"front": {"fovy_deg": 60.0}}, "lacks the field 'position'"),
+        ([], "views must be an object"),
+    ],
+)
+def test_views_no_camera_can_have_are_refused(
+    refuse: Callable[[str, Any], str], views: Any, words: str
+) -> None:
+    assert words in refuse("views", views)
 
 
 def test_a_directory_without_a_manifest_is_missing(tmp_path: Path) -> None:

@@ -29,6 +29,17 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.asarray(resized, np.uint8)
 
 
+def crop(image: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+    """A rectangle of an image (h, w, 3), in pixels from the upper left corner; a view. Raises FrameError."""
+    rows, columns = image.shape[:2]
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
+        raise FrameError(
+            f"the region of {width}x{height} pixels at ({x}, {y}) is not inside an image of "
+            f"{columns}x{rows}: correct `roi`"
+        )
+    return image[y : y + height, x : x + width]
+
+
 def stack(
     images: Mapping[str, NDArray[np.uint8]], cameras: Sequence[str], height: int, width: int
 ) -> NDArray[np.uint8]:
