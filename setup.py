@@ -10,7 +10,13 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 SHARED = ("launch", "config", "models", "rviz")
-NODES = ("sim_node", "encoder_node", "policy_node", "safety_filter_node")
+NODES = (
+    "encoder_node",
+    "monitor_node",
+    "policy_node",
+    "safety_filter_node",
+    "sim_node",
+)
 
 BASE = [
     "numpy>=1.26,<3",

@@ -6,14 +6,17 @@ Plain Python. `launch/deploy.launch.py` turns it into launch_ros actions, `proce
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.base import Base, read_base
+from safe_o2o_ros.errors import BundleMismatchError, ResourceError, UsageError
 from safe_o2o_ros.manifest import Manifest, read_manifest
 from safe_o2o_ros.resources import share_path
+from safe_o2o_ros.robot import ADAPTERS
 from safe_o2o_ros.types import Mode
 
 PACKAGE = "safe_o2o_ros"
@@ -73,12 +76,18 @@ class DeployOptions:
     variant: str | None = _option(None, "Variant of the simulated task.")
     start_enabled: bool | None = _option(None, "Drive without a call of ~/enable; true with sim.")
     enable_stamped_cmd_vel: bool | None = _option(None, "cmd_vel is TwistStamped, else Twist.")
+    base: str | None = _option(None, "Description of the base: a shipped one (turtlebot4) or a .yaml file.")
     namespace: str = _option("", "Namespace of every node.")
-    use_sim_time: bool | None = _option(None, "Take time from /clock; true in lockstep.")
+    use_sim_time: bool | None = _option(
+        None, "Take time from /clock; true in lockstep. With sim the simulator publishes it."
+    )
     params_file: str | None = _option(None, "Parameters file, the shipped config/deploy.yaml if not given.")
     log_level: str = _option("info", "debug, info, warn, error or fatal.")
+    use_monitor: bool | None = _option(
+        None, "Start monitor_node (markers, graph's health); true except in lockstep."
+    )
     use_rviz: bool = _option(False, "Start RViz (needs rviz2 of a ROS 2 installation).")
-    rviz_config: str | None = _option(None, "RViz configuration file.")
+    rviz_config: str | None = _option(None, "RViz configuration; the shipped one if not given.")
     use_respawn: bool = _option(False, "Start a node again when it dies.")
     record_dir: str | None = _option(None, "Folder for one log per episode (lockstep).")
     top_size: int | None = _option(None, "Pixels of the view from above in these logs; 0 = no pictures.")
@@ -91,60 +100,64 @@ def default_bundle(task: str) -> Path:
 
 
 def deployment(options: DeployOptions) -> Graph:
-    """The graph for these options. Raises UsageError, BundleError, ResourceError."""
+    """The graph for these options. Raises UsageError, BaseFileError, BundleError, ResourceError."""
     _check(options)
     task = options.task or ("PointGoal1" if options.sim else None)
     bundle = options.bundle or (str(default_bundle(task)) if options.sim and task else None)
     manifest = read_manifest(Path(bundle)) if bundle else None
+    base = read_base(options.base) if options.base else Base(Path())
+    _check_robot(base, manifest)
+    params_file = Path(options.params_file) if options.params_file else share_path("config", "deploy.yaml")
+    if not params_file.is_file():
+        raise UsageError(f"the parameters file '{params_file}' does not exist: check params_file")
     common = {
         "bundle": str(Path(bundle).absolute()) if bundle else None,
         "task": task,
         "lockstep": options.lockstep or None,
         "use_sim_time": options.lockstep or None if options.use_sim_time is None else options.use_sim_time,
     }
-    stack = _stack(options, common)
-    nodes = [_simulator(options, manifest, common, stack)] if options.sim else []
+    stack = _stack(options, common, base)
+    nodes = [_simulator(options, manifest, common, base, stack)] if options.sim else []
     nodes += stack
+    if not options.lockstep if options.use_monitor is None else options.use_monitor:
+        nodes.append(_monitor(options, manifest, common, base))
+    nodes = [dataclasses.replace(node, remaps=base.remaps) for node in nodes]
     if options.use_rviz:
-        config = ("-d", options.rviz_config) if options.rviz_config else ()
+        config = ("-d", _rviz_config(options))
         nodes.append(
             NodeSpec("rviz2", "rviz2", "rviz2", _given(use_sim_time=common["use_sim_time"]), (), config)
         )
-    params_file = Path(options.params_file) if options.params_file else share_path("config", "deploy.yaml")
-    if not params_file.is_file():
-        raise UsageError(f"the parameters file '{params_file}' does not exist: check params_file")
     return Graph(
         nodes=tuple(nodes),
         namespace=options.namespace,
         params_file=params_file.absolute(),
         log_level=options.log_level,
-        # Networks run on one thread each; spinning pools would take the cores from their neighbours.
-        environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        environment=_environment(),
     )
 
 
-def _stack(options: DeployOptions, common: dict[str, Any]) -> list[NodeSpec]:
+def _stack(options: DeployOptions, common: dict[str, Any], base: Base) -> list[NodeSpec]:
     """What runs on a robot and in simulation alike."""
 
     def node(name: str, **parameters: Any) -> NodeSpec:
         given = _given(**common, **parameters)
         respawn = options.use_respawn and not options.lockstep
         # In lockstep nothing goes on without any of them; on a robot the filter brakes and the others live.
-        return NodeSpec(
-            name,
-            PACKAGE,
-            name,
-            given,
-            essential=options.lockstep,
-            respawn=respawn,
-        )
+        return NodeSpec(name, PACKAGE, name, given, essential=options.lockstep, respawn=respawn)
 
+    adapter = None
+    if base.adapter and common["bundle"] is None:
+        known = ADAPTERS.get(base.adapter.name) == base.adapter
+        adapter = base.adapter.name if known else str(base.path)
     safety = node(
         "safety_filter_node",
         mode=options.mode,
+        adapter=adapter,
         start_enabled=True if options.sim and options.start_enabled is None else options.start_enabled,
-        enable_stamped_cmd_vel=options.enable_stamped_cmd_vel,
+        enable_stamped_cmd_vel=_stamped(options, base),
         state_every_tick=True if options.record_dir else None,
+        use_e_stop=True if "e_stop" in base.topics else None,
+        **base.limits,
     )
     if options.mode == Mode.LIMITS_ONLY.value and common["bundle"] is None:
         return [safety]  # teleoperation: there is nothing yet to encode or to propose with
@@ -152,12 +165,18 @@ def _stack(options: DeployOptions, common: dict[str, Any]) -> list[NodeSpec]:
 
 
 def _simulator(
-    options: DeployOptions, manifest: Manifest | None, common: dict[str, Any], stack: list[NodeSpec]
+    options: DeployOptions,
+    manifest: Manifest | None,
+    common: dict[str, Any],
+    base: Base,
+    stack: list[NodeSpec],
 ) -> NodeSpec:
     given = _given(
         task=common["task"],
         lockstep=common["lockstep"],
         use_sim_time=common["use_sim_time"],
+        # Someone has to tell the time.
+        publish_clock=True if options.use_sim_time and not options.lockstep else None,
         variant=options.variant,
         cameras=list(manifest.image.cameras) if manifest else None,
         action_repeat=manifest.action_repeat if manifest else None,
@@ -168,9 +187,59 @@ def _simulator(
         record_dir=str(Path(options.record_dir).absolute()) if options.record_dir else None,
         top_size=options.top_size,
         progress=options.progress or None,
-        enable_stamped_cmd_vel=options.enable_stamped_cmd_vel,
+        enable_stamped_cmd_vel=_stamped(options, base),
+        **_frames(base),
     )
     return NodeSpec("sim_node", PACKAGE, "sim_node", given, essential=True)
+
+
+def _monitor(
+    options: DeployOptions, manifest: Manifest | None, common: dict[str, Any], base: Base
+) -> NodeSpec:
+    adapter = manifest.adapter if manifest else base.adapter
+    given = _given(
+        use_sim_time=common["use_sim_time"],
+        adapter=adapter.name if adapter and adapter.name in ADAPTERS else None,
+        **_frames(base),
+    )
+    return NodeSpec("monitor_node", PACKAGE, "monitor_node", given, respawn=options.use_respawn)
+
+
+def _stamped(options: DeployOptions, base: Base) -> bool | None:
+    asked = options.enable_stamped_cmd_vel
+    return base.enable_stamped_cmd_vel if asked is None else asked
+
+
+def _frames(base: Base) -> dict[str, str]:
+    return _given(base_frame_id=base.base_frame_id, odom_frame_id=base.odom_frame_id)
+
+
+def _rviz_config(options: DeployOptions) -> str:
+    path = Path(options.rviz_config) if options.rviz_config else share_path("rviz", "safe_o2o.rviz")
+    if not path.is_file():
+        raise UsageError(f"the RViz configuration '{path}' does not exist: check rviz_config")
+    return str(path.absolute())
+
+
+def _environment() -> dict[str, str]:
+    # Networks run on one thread each; spinning pools would take the cores from their neighbours.
+    variables = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+    try:
+        profile = share_path("config", "fastdds.xml")
+    except ResourceError:
+        return variables
+    if not any(f"{vendor}_DEFAULT_PROFILES_FILE" in os.environ for vendor in ("FASTDDS", "FASTRTPS")):
+        # Of a size that whole camera images fit into.
+        variables["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
+    return variables
+
+
+def _check_robot(base: Base, manifest: Manifest | None) -> None:
+    if base.adapter and manifest and base.adapter.name != manifest.adapter.name:
+        raise BundleMismatchError(
+            f"bundle {manifest.version} drives the robot '{manifest.adapter.name}', but the base file "
+            f"describes '{base.adapter.name}': give the bundle or the base that belongs to the other"
+        )
 
 
 def _given(**values: Any) -> dict[str, Any]:

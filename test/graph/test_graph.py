@@ -10,7 +10,7 @@ import pytest
 import yaml
 from support.tiny_bundle import write_tiny_bundle
 
-from safe_o2o_ros.errors import BundleMissingError, UsageError
+from safe_o2o_ros.errors import BundleMismatchError, BundleMissingError, UsageError
 from safe_o2o_ros.graph import DeployOptions, arguments, deployment, options_from_text
 from safe_o2o_ros.processes import command
 from safe_o2o_ros.resources import share_path
@@ -23,6 +23,17 @@ def bundle(tmp_path_factory):
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def sim_base(tmp_path_factory):
+    """A base file of the simulated Point robot under other topics and frames."""
+    path = tmp_path_factory.mktemp("bases") / "point.yaml"
+    path.write_text(
+        "adapter: point\nmax_velocity: [0.5, 0.0, 1.0]\nbase_frame_id: r1/base_link\n"
+        "enable_stamped_cmd_vel: false\ntopics: {cmd_vel: base/cmd_vel, e_stop: e_stop}\n"
+    )
+    return str(path)
+
+
 def names(**options):
     return [spec.name for spec in deployment(DeployOptions(**options)).nodes]
 
@@ -32,14 +43,21 @@ def parameters(name, **options):
 
 
 def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
-    stack = ["encoder_node", "policy_node", "safety_filter_node"]
+    stack = ["encoder_node", "policy_node", "safety_filter_node", "monitor_node"]
     assert names(bundle=bundle) == stack
     assert names(bundle=bundle, sim=True) == ["sim_node", *stack]
     assert names(bundle=bundle, use_rviz=True) == [*stack, "rviz2"]
+    assert names(bundle=bundle, use_monitor=False) == stack[:-1]
 
 
-def test_teleoperation_without_a_bundle_is_the_filter_alone():
-    assert names(mode="limits_only") == ["safety_filter_node"]
+def test_a_lockstep_run_is_watched_only_when_asked(bundle):
+    lockstep = {"bundle": bundle, "sim": True, "lockstep": True, "episodes": 1}
+    assert "monitor_node" not in names(**lockstep)
+    assert "monitor_node" in names(use_monitor=True, **lockstep)
+
+
+def test_teleoperation_without_a_bundle_needs_no_network():
+    assert names(mode="limits_only") == ["safety_filter_node", "monitor_node"]
 
 
 def test_what_is_not_asked_for_is_left_to_the_parameters_file(bundle):
@@ -61,6 +79,49 @@ def test_the_simulator_gets_cameras_and_period_from_the_bundle_and_partners_from
     assert given["use_sim_time"] is True
 
 
+def test_a_base_file_reaches_every_node_that_it_concerns(bundle, sim_base):
+    graph = deployment(DeployOptions(bundle=bundle, sim=True, base=sim_base))
+    given = {spec.name: spec.parameters for spec in graph.nodes}
+    assert all(spec.remaps == (("cmd_vel", "base/cmd_vel"),) for spec in graph.nodes)
+    assert given["safety_filter_node"]["max_velocity"] == [0.5, 0.0, 1.0]
+    assert given["safety_filter_node"]["use_e_stop"] is True
+    assert given["safety_filter_node"]["enable_stamped_cmd_vel"] is False
+    assert given["sim_node"]["enable_stamped_cmd_vel"] is False
+    assert given["sim_node"]["base_frame_id"] == given["monitor_node"]["base_frame_id"] == "r1/base_link"
+    asked = parameters("sim_node", bundle=bundle, sim=True, base=sim_base, enable_stamped_cmd_vel=True)
+    assert asked["enable_stamped_cmd_vel"] is True
+
+
+def test_without_a_bundle_the_base_says_which_robot_it_is():
+    given = parameters("safety_filter_node", mode="limits_only", base="turtlebot4")
+    assert given["adapter"] == "room_base"
+    assert given["max_decel"] == [-0.9, 0.0, -3.0]
+
+
+def test_a_bundle_of_another_robot_than_the_base_is_refused(bundle):
+    with pytest.raises(BundleMismatchError, match="'point', but the base file describes 'room_base'"):
+        deployment(DeployOptions(bundle=bundle, base="turtlebot4"))
+
+
+def test_the_simulator_tells_the_time_that_the_others_are_told_to_use(bundle):
+    assert "publish_clock" not in parameters("sim_node", bundle=bundle, sim=True)
+    given = parameters("sim_node", bundle=bundle, sim=True, use_sim_time=True)
+    assert given["publish_clock"] is given["use_sim_time"] is True
+    assert "publish_clock" not in parameters(
+        "sim_node", bundle=bundle, sim=True, use_sim_time=True, lockstep=True, episodes=1
+    )
+
+
+def test_a_transport_profile_of_the_user_is_kept(bundle, monkeypatch):
+    def profile():
+        return deployment(DeployOptions(bundle=bundle)).environment.get("FASTDDS_DEFAULT_PROFILES_FILE")
+
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    assert profile() == str(share_path("config", "fastdds.xml"))
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/etc/mine.xml")
+    assert profile() is None
+
+
 def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
     lockstep = deployment(DeployOptions(sim=True, lockstep=True, episodes=1, bundle=bundle, use_respawn=True))
     assert all(spec.essential and not spec.respawn for spec in lockstep.nodes)
@@ -78,6 +139,8 @@ def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
         ({"namespace": "two words"}, "not a ROS name"),
         ({"log_level": "loud"}, "log_level is 'loud'"),
         ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
+        ({"use_rviz": True, "rviz_config": "/nowhere.rviz"}, "/nowhere.rviz"),
+        ({"base": "segway"}, "there is no base 'segway': choose among room_base, turtlebot4"),
     ],
 )
 def test_impossible_options_are_named(options, words, bundle):
@@ -108,6 +171,9 @@ def test_users_find_the_launch_arguments_they_know():
         "use_rviz",
         "rviz_config",
         "use_respawn",
+        "base",
+        "bundle",
+        "mode",
     }
     assert known <= set(arguments())
     assert all(arguments().values())
@@ -174,10 +240,12 @@ def launched(classes, **values):
         {},
         {"sim": "true", "seed": "7"},
         {"sim": "true", "lockstep": "true", "episodes": "2", "namespace": "robot1", "mode": "shadow"},
-        {"use_respawn": "true", "use_rviz": "true", "rviz_config": "my.rviz", "log_level": "warn"},
+        {"use_respawn": "true", "use_rviz": "true", "log_level": "warn"},
+        {"sim": "true", "use_sim_time": "true", "base": "SIM_BASE"},
     ],
 )
-def test_both_launchers_start_the_same_graph(launch_modules, bundle, values):
+def test_both_launchers_start_the_same_graph(launch_modules, bundle, sim_base, values):
+    values = {name: value.replace("SIM_BASE", sim_base) for name, value in values.items()}
     values = {"bundle": bundle, **values}
     graph = deployment(options_from_text(values))
     actions = launched(launch_modules, **values)
