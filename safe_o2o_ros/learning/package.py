@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import platform
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,16 @@ from safe_o2o_ros.bundle import Bundle, load_bundle, write_bundle
 from safe_o2o_ros.errors import BundleError
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.pretrain import Run
-from safe_o2o_ros.manifest import SCHEMA_VERSION, Expansion, ImageSpec, LatentSpec, Manifest, Thresholds
+from safe_o2o_ros.manifest import (
+    SCHEMA_VERSION,
+    Expansion,
+    ImageSpec,
+    LatentSpec,
+    Manifest,
+    Thresholds,
+    View,
+    views_from_json,
+)
 from safe_o2o_ros.world_model.export import Parity, check_parity, export_networks
 
 PARITY_LIMIT = 1e-4
@@ -72,6 +83,7 @@ def _manifest(
         },
         seeds=seeds,
         files={},
+        views=shared_views(run.dataset.metadata, source.cameras),
     )
     # Of everything that decides what the robot does: equal networks with other thresholds are another bundle.
     parts = [files[name] for name in sorted(files)] + [manifest.to_json().encode()]
@@ -98,6 +110,19 @@ def _recorded_parity(run: Run, bundle: Bundle) -> Parity:
     rows = data.start[longest] + np.arange(min(PARITY_STEPS, data.length[longest]))
     before = data.action[np.maximum(rows - 1, 0)]
     return check_parity(run.graphs, bundle.networks, data.image[rows], before)
+
+
+def shared_views(metadata: Sequence[Mapping[str, Any]], cameras: Sequence[str]) -> dict[str, View]:
+    """What each of `cameras` saw, where every episode's metadata says the same of it; others are left out."""
+    first = metadata[0].get("views") if metadata else None
+    if not isinstance(first, dict):
+        return {}
+    agreed = {
+        name: view
+        for name, view in first.items()
+        if name in cameras and all((m.get("views") or {}).get(name) == view for m in metadata)
+    }
+    return views_from_json(agreed, "views of the recorded episodes")
 
 
 def seed_ranges(dataset: Dataset) -> list[list[int]]:
