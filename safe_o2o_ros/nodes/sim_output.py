@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -15,14 +14,10 @@ from std_msgs.msg import Bool, Float32, String
 
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.sim_cameras import SimCameras
-from safe_o2o_ros.nodes.sim_frames import Frames, Motion, camera_transforms, odom_transform, odometry
+from safe_o2o_ros.nodes.sim_frames import Frames, Motion, odometry
+from safe_o2o_ros.nodes.sim_transforms import SimTransforms
 from safe_o2o_ros.nodes.sim_world import Outcome, SimWorld
 from safe_o2o_ros.sim.faults import Faults, Shot
-
-try:
-    from tf2_msgs.msg import TFMessage
-except ModuleNotFoundError:  # not among the ROS 2 wheels
-    TFMessage = None
 
 
 class SimOutput:
@@ -50,14 +45,7 @@ class SimOutput:
         self._node = node
         self._bumper: Publisher | None = None
         self._motion: Motion | None = None
-        self._tf = None
-        if TFMessage is None:
-            node.get_logger().info("tf2_msgs is not installed here: no transforms are published on /tf")
-            return
-        self._tf = node.create_publisher(TFMessage, "/tf", qos.series(False))
-        self._tf_static = node.create_publisher(TFMessage, "/tf_static", qos.facts())
-        fixed = camera_transforms(world.mounts, frames, node.get_clock().now().nanoseconds)
-        self._tf_static.publish(TFMessage(transforms=fixed))
+        self._transforms = SimTransforms(node, frames, world.mounts)
 
     def event(self, text: str, timeout_s: float = 10.0) -> bool:
         """Publish an episode event; True once every listener has it."""
@@ -84,13 +72,9 @@ class SimOutput:
         self.clock(stamp_ns)
         motion = self._moved()
         self._odom.publish(odometry(motion, self._frames, stamp_ns))
-        self._transform(odom_transform(motion, self._frames, stamp_ns))
+        self._transforms.send(motion, stamp_ns)
         for name, pixels in self._world.images.items():
             self._cameras.send(name, Shot(stamp_ns, pixels))
-
-    def _transform(self, message: TransformStamped) -> None:
-        if self._tf is not None:
-            self._tf.publish(TFMessage(transforms=[message]))
 
     def _moved(self) -> Motion:
         """The robot's motion as the odometry has it."""

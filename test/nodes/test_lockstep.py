@@ -63,6 +63,20 @@ def test_limits_only_drives_what_the_policy_asks_for(bundle, tmp_path):
         assert not log.changed.any()
 
 
+def test_faults_of_pixels_change_the_drive_and_repeat(bundle, tmp_path):
+    parameters = tmp_path / "blurred.yaml"
+    parameters.write_text(
+        "/**/sim_node:\n  ros__parameters:\n    fault.camera: front\n    fault.camera_blur: 4.0\n"
+    )
+    clean = drive_directly(bundle, SEED, 1, PERIODS)
+    first, _ = drive(bundle, tmp_path / "first", params_file=str(parameters))
+    second, _ = drive(bundle, tmp_path / "second", params_file=str(parameters))
+    assert not np.array_equal(first[0].executed, clean[0].actions)
+    for a, b in zip(first, second, strict=True):
+        assert np.array_equal(a.executed, b.executed)
+        assert np.array_equal(a.reward, b.reward)
+
+
 def test_a_silent_node_is_named_instead_of_waiting_for_ever(bundle, tmp_path):
     parameters = tmp_path / "impatient.yaml"
     parameters.write_text("/**/sim_node:\n  ros__parameters:\n    lockstep_timeout: 1.0\n")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import Twist
+from rclpy.qos import DurabilityPolicy
 
+from safe_o2o_ros.nodes import sim_transforms
 from safe_o2o_ros.nodes.sim_base import SimBase
 from safe_o2o_ros.nodes.sim_frames import (
     Frames,
@@ -85,6 +88,43 @@ class TestFrames:
 
     def test_the_prefix_of_the_base_is_also_the_cameras(self):
         assert Frames(base="r1/base_link").camera("front") == "r1/front_optical_frame"
+
+
+class TestTransforms:
+    """tf2_msgs is not among the wheels: a stand-in for it, and for the node it would be sent by."""
+
+    def sent(self, monkeypatch, message):
+        sent = {}
+
+        class Publisher:
+            def __init__(self, topic, profile):
+                self.topic, self.profile = topic, profile
+
+            def publish(self, message):
+                sent.setdefault(self.topic, []).append((message, self.profile))
+
+        node = SimpleNamespace(
+            create_publisher=lambda kind, topic, profile: Publisher(topic, profile),
+            get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=5)),
+            get_logger=lambda: SimpleNamespace(info=lambda text: sent.setdefault("log", []).append(text)),
+        )
+        monkeypatch.setattr(sim_transforms, "TFMessage", message)
+        transforms = sim_transforms.SimTransforms(node, Frames(), POINT_ROBOT.cameras)
+        transforms.send(Motion(1.0, 2.0, 0.1, 0.0, 0.0, 0.0, 0.0), 9)
+        return sent
+
+    def test_cameras_are_latched_once_and_the_base_is_sent_with_every_frame(self, monkeypatch):
+        sent = self.sent(monkeypatch, lambda transforms: transforms)
+        ((fixed, profile),) = sent["/tf_static"]
+        assert [t.child_frame_id for t in fixed] == ["front_optical_frame", "back_optical_frame"]
+        assert profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
+        (((moving,), _),) = sent["/tf"]
+        assert (moving.header.frame_id, moving.child_frame_id) == ("odom", "base_link")
+        assert (moving.header.stamp.nanosec, moving.transform.translation.y) == (9, 2.0)
+
+    def test_where_the_message_does_not_exist_one_line_says_so(self, monkeypatch):
+        sent = self.sent(monkeypatch, None)
+        assert list(sent) == ["log"] and "tf2_msgs is not installed" in sent["log"][0]
 
 
 class TestBase:
