@@ -59,10 +59,15 @@ class Dataset:
         return float(np.std(returns[self.transitions]))
 
     def windows(self, rng: np.random.Generator, batch: int, length: int) -> dict[str, Tensor]:
-        """A batch of random windows for `WorldModel.loss`; every step is equally likely to be drawn."""
-        usable = np.maximum(self.length - length + 1, 0)
-        episode = rng.choice(len(self.start), size=batch, p=usable / usable.sum())
-        first = self.start[episode] + (rng.random(batch) * usable[episode]).astype(np.int64)
+        """A batch of random windows for `WorldModel.loss`.
+
+        A window that would stick out of its episode is moved inside: else the first and the last steps,
+        where the goal of an episode that ends is reached, would hardly ever be drawn.
+        """
+        places = np.where(self.length >= length, self.length + length - 1, 0)
+        episode = rng.choice(len(self.start), size=batch, p=places / places.sum())
+        offset = (rng.random(batch) * places[episode]).astype(np.int64) - (length - 1)
+        first = self.start[episode] + np.clip(offset, 0, self.length[episode] - length)
         rows = first[:, None] + np.arange(length)
         previous = np.maximum(rows - 1, 0)
         is_first = np.zeros((batch, length), np.float32)
