@@ -108,6 +108,10 @@ class SimNode(ThinNode):
         self._drive.work()
         self.finished = self._drive.finished
 
+    def closing(self) -> bool:
+        """Drive on until the base stands: a robot does not vanish when the graph is shut down."""
+        return self.finished or not isinstance(self._drive, Realtime) or self._drive.standing
+
     def last_words(self) -> None:
         """Free the graphics."""
         self._world.close()

@@ -61,6 +61,11 @@ class Realtime:
             node.create_timer(_CLOCK_S, self._on_clock, clock=self._steady)
         self._health = SimHealth(node, world, base, self._pace, faults)
 
+    @property
+    def standing(self) -> bool:
+        """The base has come to rest."""
+        return self._base.standing
+
     def work(self) -> None:
         """Everything happens on timers."""
 
