@@ -97,7 +97,8 @@ def _fan(snapshot: Snapshot) -> Iterator[Shape]:
 
 def candidate_colours(risk: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
     """(K, 4) RGBA of risks (K,) in [0, 1]; `threshold` is the lowest certified value, 1 - risk, or NaN."""
-    allowed = 1.0 - threshold if math.isfinite(threshold) else 0.5
+    # The slack is rounding: what is just certified must not look refused.
+    allowed = 1.0 - threshold + 1e-6 if math.isfinite(threshold) else 0.5
     above = np.clip((risk - allowed) / max(1.0 - allowed, 1e-6), 0.0, 1.0)[:, None]
     warm = (1.0 - above) * _OVER_THRESHOLD + above * np.asarray(STOP)
     colours = np.where((risk <= allowed)[:, None], np.asarray(PASS), warm)

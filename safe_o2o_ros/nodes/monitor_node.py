@@ -35,7 +35,8 @@ SPECS = (
 )
 MARKERS, PATH, PATH_MARKERS = "safety_markers", "path", "path_markers"
 _DIAGNOSTICS_S = 1.0
-_NO_ODOMETRY_S = 10.0
+_SETTLE_S = 8.0
+"""Nodes take this long to load their networks and find each other; nothing is called missing before."""
 
 
 class MonitorNode(ThinNode):
@@ -57,7 +58,7 @@ class MonitorNode(ThinNode):
         self._poses: list[PoseStamped] = []
         self._posed = 0
         self._started_s = time.monotonic()
-        self._judged = ""
+        self._silent, self._settled = "", False
         # Steady: a picture of a robot whose /clock stands still must stay alive to say so.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / p["marker_frequency"], self._show_base, clock=steady)
@@ -121,10 +122,14 @@ class MonitorNode(ThinNode):
             marker_messages.to_status(f"{name}: {task}", robot, verdict) for task, verdict in verdicts.items()
         ]
         self._diagnostics.publish(message)
-        if graph.silent != self._judged and now_s - self._started_s > self.parameters["silence_timeout"]:
-            self._judged = graph.silent
-            say = self.get_logger().warning if graph.silent else self.get_logger().info
-            say(graph.message)
+        self._settled |= not graph.silent or now_s - self._started_s > _SETTLE_S
+        if self._settled and graph.silent != self._silent:
+            self._silent = graph.silent
+            # Two calls: rclpy refuses another severity from the same line.
+            if graph.silent:
+                self.get_logger().warning(graph.message)
+            else:
+                self.get_logger().info(graph.message)
 
     def _filter_verdict(self, state: FilterState) -> Verdict:
         if not state.reason:
@@ -143,7 +148,7 @@ class MonitorNode(ThinNode):
         values = {"not_drawn": str(unusable), "odometry": "yes" if has_odometry else "none"}
         if unusable:
             return Verdict(Level.WARN, f"{unusable} values could not be drawn", values)
-        if not has_odometry and time.monotonic() - self._started_s > _NO_ODOMETRY_S:
+        if not has_odometry and time.monotonic() - self._started_s > _SETTLE_S:
             return Verdict(Level.WARN, f"no {ODOM}: no path, and {MARKERS} only in the base's frame", values)
         return Verdict(Level.OK, "all drawn", values)
 
