@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, String
@@ -16,14 +17,14 @@ from safe_o2o_ros.manifest import MANIFEST_NAME
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
 from safe_o2o_ros.nodes.image_messages import from_image
-from safe_o2o_ros.nodes.images import ImageInput
+from safe_o2o_ros.nodes.images import IMAGE_QOS, ImageInput
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.nodes.view_check import ViewCheck
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
-from safe_o2o_ros.perception.frames import FramePairing
+from safe_o2o_ros.perception.feed import FrameFeed
 from safe_o2o_ros.perception.session import EncoderSession
 
-IMAGE_QOS = ("auto", "best_effort", "reliable")
 SPECS = (
     *BUNDLE_SPECS,
     Spec(
@@ -35,8 +36,16 @@ SPECS = (
         "image_qos",
         "auto",
         "Reliability of the image subscriptions.",
-        choices=("auto", "best_effort", "reliable"),
+        choices=IMAGE_QOS,
     ),
+    Spec(
+        "pair_tolerance",
+        -1.0,
+        "Largest difference of stamps in a frame set, seconds; negative = half a period, 0 in lockstep.",
+        -1.0,
+        10.0,
+    ),
+    Spec("base_frame_id", conversions.BASE_FRAME, "Frame the bundle's views are given in."),
     Spec(
         "executed_timeout",
         0.0,
@@ -64,14 +73,12 @@ class EncoderNode(ThinNode):
         bundle = open_bundle(p, (ENCODER,))
         manifest = bundle.manifest
         self._adapter = manifest.adapter
-        self._period_s = manifest.period_s
-        spec = manifest.image
-        self._pairing = FramePairing(spec.cameras, spec.height, spec.width)
+        cameras = manifest.image.cameras
+        now_s = time.monotonic()
+        self._feed = FrameFeed(manifest.image, manifest.period_s, p["lockstep"], p["pair_tolerance"], now_s)
         wait_s = p["executed_timeout"] or manifest.period_s / 2.0
         self._session = EncoderSession(RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s)
-        self._frames = 0
-        self._reported_s = time.monotonic()
-        self._reported: tuple[object, ...] = ()
+        self._reported_s = now_s
         pipeline = qos.pipeline(p["lockstep"])
         self._surprise = self.create_publisher(Float32, "surprise", qos.series(p["lockstep"]))
         self._latent = self.create_publisher(Image, "latent", pipeline)
@@ -83,7 +90,11 @@ class EncoderNode(ThinNode):
         self.create_subscription(TwistStamped, "executed_cmd", self._on_executed, pipeline)
         # A frame lost between best-effort partners would stall lockstep for ever.
         image_qos = "reliable" if p["lockstep"] else p["image_qos"]
-        self._images = [ImageInput(self, name, image_qos, self._on_image) for name in spec.cameras]
+        self._images = [
+            ImageInput(self, f"{name}/image_raw", image_qos, partial(self._on_image, name))
+            for name in cameras
+        ]
+        self._views = ViewCheck(self, manifest.views, p["base_frame_id"])
         facts = {
             "version": bundle.version,
             "path": str(bundle.path.absolute()),
@@ -96,21 +107,22 @@ class EncoderNode(ThinNode):
     def _on_episode(self, message: String) -> None:
         if message.data == "start":
             self._session.restart()
+            self._feed.restart()
 
     def _on_executed(self, message: TwistStamped) -> None:
         action = conversions.from_twist(message.twist, self._adapter)
         self._session.executed(conversions.from_time(message.header.stamp), action)
 
     def _on_image(self, camera: str, message: Image) -> None:
-        stamp_ns = conversions.from_time(message.header.stamp)
+        stamp_ns, now_s = conversions.from_time(message.header.stamp), time.monotonic()
         try:
-            frames = self._pairing.add(camera, stamp_ns, from_image(message))
+            frames = self._feed.add(camera, stamp_ns, from_image(message), now_s)
         except FrameError as error:
+            self._feed.refuse(camera, error)
             self.get_logger().error(f"camera {camera}: {error}", throttle_duration_sec=5.0)
             return
         if frames is not None:
-            self._frames += 1
-            self._session.frames(frames, time.monotonic())
+            self._session.frames(frames, now_s)
 
     def work(self) -> None:
         """Step when a frame set and its executed command are there; report once a second."""
@@ -131,22 +143,15 @@ class EncoderNode(ThinNode):
     def _report(self, now_s: float) -> None:
         for image in self._images:
             image.adapt()
-        rate = self._frames / (now_s - self._reported_s)
-        expected = 1.0 / self._period_s
-        slow = rate < self.parameters["rate_warning"] * expected and not self.parameters["lockstep"]
-        values = {
-            "rate_hz": f"{rate:.1f}",
-            "expected_hz": f"{expected:.1f}",
-            "executed_cmd_missing": self._session.faults,
-            **{f"dropped_{name}": count for name, count in self._pairing.dropped.items()},
-        }
-        text = f"{rate:.1f} frame sets/s, expected {expected:.1f}" if slow else "ok"
-        level = DiagnosticStatus.WARN if slow else DiagnosticStatus.OK
+        level, text, values = self._feed.report(now_s, self.parameters["rate_warning"], self._views.problems)
+        values["executed_cmd_missing"] = self._session.faults
         stamp_ns = self.get_clock().now().nanoseconds
         self._diagnostics.publish(
-            conversions.to_diagnostics("encoder_node", self._adapter.name, level, text, values, stamp_ns)
+            conversions.to_diagnostics(
+                "encoder_node", self._adapter.name, bytes([level]), text, values, stamp_ns
+            )
         )
-        self._frames, self._reported_s = 0, now_s
+        self._reported_s = now_s
 
 
 def main() -> int:

@@ -147,7 +147,8 @@ class Capture:
                 self.replaced += 1
             self._newest = shot
         self.state, self.problem = "running", ""
-        self._notify()
+        if not self._stopping.is_set():  # whom it would wake may be gone
+            self._notify()
 
     def _end(self, count: int) -> None:
         if not self._pace.timed:
