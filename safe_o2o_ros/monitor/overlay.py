@@ -112,7 +112,7 @@ def _command(
     """A command as the path it leads to, with an arrow's head; a dot where the base would stand."""
     if raw is None:
         return
-    path = predict(raw[None], snapshot.adapter, snapshot.speed)[0]
+    path = predict(raw[None], snapshot.adapter, snapshot.speed, steps=20)[0]
     along = path[-1] - path[-2]
     if not np.hypot(*(path[-1] - path[0])) >= _STAND_M or not np.hypot(*along) > 0.0:
         dot = 2.0 * width
@@ -156,7 +156,7 @@ def _bar(snapshot: Snapshot) -> Iterator[Shape]:
 
 def _text(snapshot: Snapshot) -> Shape:
     """The words, behind the base."""
-    place = np.array([-snapshot.radius_m - 0.42, 0.0, 0.35])
+    place = np.array([-snapshot.radius_m - 0.45, 0.0, 0.35])
     words = "\n".join(_short(line) for line in _lines(snapshot.state, snapshot.value))
     return shape("words", Kind.TEXT, place, (0.0, 0.0, _LETTER), WHITE, words)
 

@@ -73,10 +73,12 @@ class Trail:
 
     def shapes(self) -> list[Shape]:
         """The path in the colours of the answers, and a dot wherever the filter began to act."""
-        if len(self._points) < 2:
+        if self._last is None or len(self._points) < 2:
             return []
-        points = np.array([(pose.x, pose.y, _HEIGHT) for pose, _ in self._points])
-        colours = np.array([reason_colour(reason) for _, reason in self._points])
+        # To where the robot is now, and not only to the last pose that was kept.
+        driven = [*self._points, (self._last, self._points[-1][1])]
+        points = np.array([(pose.x, pose.y, _HEIGHT) for pose, _ in driven])
+        colours = np.array([reason_colour(reason) for _, reason in driven])
         drawn = [shape("path", Kind.LINE_STRIP, points, (0.02, 0.0, 0.0), colours)]
         acted = [
             (pose, reason)

@@ -28,7 +28,7 @@ SPECS = (
     Spec("base_frame_id", "base_link", "Frame of the safety markers."),
     Spec("odom_frame_id", "odom", "Frame of the path."),
     Spec("marker_frequency", 10.0, "Rate of the safety markers, Hz.", 0.5, 60.0),
-    Spec("path_frequency", 2.0, "Rate of the path, Hz.", 0.1, 20.0),
+    Spec("path_frequency", 5.0, "Rate of the path, Hz.", 0.1, 20.0),
     Spec("path_length", 500, "Poses the path holds before it forgets the oldest.", 2, 20_000),
     Spec("base_radius", 0.2, "Radius of the ring drawn around the base, m.", 0.01, 10.0, dynamic=True),
     Spec("silence_timeout", 1.5, "Age at which a topic counts as silent, seconds.", 0.6, 60.0, dynamic=True),

@@ -59,10 +59,11 @@ def test_the_path_has_the_colours_of_the_answers_and_a_dot_where_the_filter_bega
     drive(trail, [0.2, 0.3], "escape")
     drive(trail, [0.4])
     drive(trail, [0.5], "stale")
+    drive(trail, [0.51], "stale")
     path, dots = trail.shapes()
-    wanted = [PASS, PASS, CHANGE, CHANGE, PASS, STOP]
+    wanted = [PASS, PASS, CHANGE, CHANGE, PASS, STOP, STOP]
     assert [tuple(c) for c in path.colours] == wanted
-    assert np.allclose(path.points[:, 0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert np.allclose(path.points[:, 0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.51])
     assert [tuple(c) for c in dots.colours] == [CHANGE, STOP]
     assert np.allclose(dots.points[:, 0], [0.2, 0.5])
 
