@@ -6,14 +6,13 @@ Plain Python. `launch/deploy.launch.py` turns it into launch_ros actions, `proce
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safe_o2o_ros.base import Base, read_base
-from safe_o2o_ros.errors import BundleMismatchError, ResourceError, UsageError
+from safe_o2o_ros.errors import BundleMismatchError, UsageError
 from safe_o2o_ros.manifest import Manifest, read_manifest
 from safe_o2o_ros.resources import share_path
 from safe_o2o_ros.robot import ADAPTERS
@@ -223,15 +222,7 @@ def _rviz_config(options: DeployOptions) -> str:
 
 def _environment() -> dict[str, str]:
     # Networks run on one thread each; spinning pools would take the cores from their neighbours.
-    variables = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
-    try:
-        profile = share_path("config", "fastdds.xml")
-    except ResourceError:
-        return variables
-    if not any(f"{vendor}_DEFAULT_PROFILES_FILE" in os.environ for vendor in ("FASTDDS", "FASTRTPS")):
-        # Of a size that whole camera images fit into.
-        variables["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
-    return variables
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
 def _check_robot(base: Base, manifest: Manifest | None) -> None:

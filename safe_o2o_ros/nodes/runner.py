@@ -15,10 +15,11 @@ from rclpy.exceptions import InvalidNamespaceException, InvalidTopicNameExceptio
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
+from rclpy.utilities import get_rmw_implementation_identifier, remove_ros_args
 
 from safe_o2o_ros.errors import SafeO2OError, UsageError
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
+from safe_o2o_ros.nodes.transport import choose_transport
 from safe_o2o_ros.processes import PARENT_VARIABLE
 
 _LAST_WORDS_S = 2.0
@@ -90,6 +91,7 @@ def _init(arguments: list[str]) -> None:
         left = remove_ros_args(arguments)[1:]
         if left:
             raise UsageError(f"unknown argument '{left[0]}': nodes take only ROS arguments, after --ros-args")
+        choose_transport(os.environ, get_rmw_implementation_identifier())
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except (RuntimeError, ValueError) as error:
         # rclpy's own argument errors derive from RuntimeError or ValueError; their first line says it all.

@@ -112,16 +112,6 @@ def test_the_simulator_tells_the_time_that_the_others_are_told_to_use(bundle):
     )
 
 
-def test_a_transport_profile_of_the_user_is_kept(bundle, monkeypatch):
-    def profile():
-        return deployment(DeployOptions(bundle=bundle)).environment.get("FASTDDS_DEFAULT_PROFILES_FILE")
-
-    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
-    assert profile() == str(share_path("config", "fastdds.xml"))
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/etc/mine.xml")
-    assert profile() is None
-
-
 def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
     lockstep = deployment(DeployOptions(sim=True, lockstep=True, episodes=1, bundle=bundle, use_respawn=True))
     assert all(spec.essential and not spec.respawn for spec in lockstep.nodes)
