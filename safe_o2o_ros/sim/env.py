@@ -9,8 +9,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.errors import NonFiniteError, UsageError
+from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.sim.checks import IMAGE_SIZE, checked_action, checked_arguments, checked_options
 from safe_o2o_ros.sim.layout import Layout, draw_goal, make_layout
 from safe_o2o_ros.sim.objects import HAZARD, VASE
 from safe_o2o_ros.sim.render import Image, Renderer
@@ -18,9 +19,6 @@ from safe_o2o_ros.sim.rules import GoalRule, cost
 from safe_o2o_ros.sim.scene import Scene
 from safe_o2o_ros.sim.state import PrivilegedState
 from safe_o2o_ros.sim.tasks import TaskSpec, task_spec, variant_spec
-
-IMAGE_SIZE = 64
-"""Width and height of every observed image, pixels."""
 
 Observation = dict[str, Image]
 
@@ -46,11 +44,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Make the environment; raises UsageError on an unknown task, variant, camera or bad repeat."""
         self.task: TaskSpec = task_spec(task)
         self.variant = variant_spec(variant)
-        self.cameras = _checked_cameras(self.task, cameras)
-        if action_repeat < 1:
-            raise UsageError(f"action_repeat is {action_repeat}; use 1 or more.")
-        if render_mode not in (None, "rgb_array"):
-            raise UsageError(f"render_mode {render_mode!r} is unknown; use 'rgb_array' or None.")
+        self.cameras = checked_arguments(self.task, cameras, action_repeat, render_mode)
         self.action_repeat = action_repeat
         self.render_mode = render_mode
         image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
@@ -75,11 +69,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode. Raises UsageError on unknown options, LayoutError on a bad layout."""
         super().reset(seed=seed)
-        options = options or {}
-        unknown = sorted(set(options) - {"layout"})
-        if unknown:
-            raise UsageError(f"Reset options {', '.join(unknown)} are unknown; use: layout.")
-        layout = make_layout(self.task, options.get("layout"), self.np_random)
+        layout = make_layout(self.task, checked_options(options), self.np_random)
         if self._scene is None or self._scene.counts != layout.counts():
             self._load_scene(layout)
         assert self._scene is not None
@@ -99,7 +89,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         scene = self._running_scene()
         if self._time_up():
             raise UsageError("The episode is over; call reset.")
-        command = self._checked_action(action)
+        command = checked_action(action, self.adapter.action_dim)
         reward = total_cost = 0.0
         for _ in range(self.action_repeat):
             scene.step(command)
@@ -170,15 +160,6 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _time_up(self) -> bool:
         return self._control_steps >= self.task.episode_steps
 
-    def _checked_action(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
-        # Not rounded to float32: the turn servo amplifies a rounding into another path.
-        values = np.asarray(action, np.float64)
-        if values.shape != self.action_space.shape:
-            raise UsageError(f"Action has shape {values.shape}; give {self.action_space.shape}.")
-        if not np.isfinite(values).all():
-            raise NonFiniteError(f"Action {values.tolist()} is not finite; send numbers in [-1, 1].")
-        return np.clip(values, -1.0, 1.0)
-
     def _next_goal(self, scene: Scene) -> None:
         """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
         self._goals += 1
@@ -202,11 +183,3 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             "goals": self._goals,
             "control_steps": self._control_steps,
         }
-
-
-def _checked_cameras(task: TaskSpec, cameras: Sequence[str]) -> tuple[str, ...]:
-    known = task.robot.cameras
-    unknown = [name for name in cameras if name not in known]
-    if isinstance(cameras, str) or unknown or len(set(cameras)) != len(cameras):
-        raise UsageError(f"Cameras {cameras!r} cannot be used; give distinct names from: {', '.join(known)}.")
-    return tuple(cameras)

@@ -1,6 +1,6 @@
 """The simulated robots: MJCF fragments, cameras and step sizes.
 
-Numbers are those of the published benchmark (Safety-Gymnasium 1.0). SI units, radians.
+The Point's numbers are those of the published benchmark (Safety-Gymnasium 1.0). SI units, radians.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safe_o2o_ros.robot import POINT, RobotAdapter
+from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 
 AGENT = "agent"
 """Name of every robot's body."""
@@ -99,3 +99,49 @@ POINT_ROBOT = RobotSpec(
     body_mjcf=_POINT_BODY,
     actuator_mjcf=_POINT_ACTUATORS,
 )
+
+ROOM_RADIUS_M = 0.17
+_ROOM_MASS_KG = 3.3
+_ROOM_TURN_INERTIA = 0.5 * _ROOM_MASS_KG * ROOM_RADIUS_M**2
+
+# What touches furniture is a sphere: at its widest it is the disc of the base, and MuJoCo's contacts of
+# spheres with boxes, cylinders and planes are exact. Low hull and mast are for the eye only.
+_ROOM_BODY = f"""
+<joint name="x" type="slide" axis="1 0 0"/>
+<joint name="y" type="slide" axis="0 1 0"/>
+<joint name="yaw" type="hinge" axis="0 0 1"/>
+<inertial pos="0 0 0.1" mass="{_ROOM_MASS_KG}" diaginertia="0.03 0.03 {_ROOM_TURN_INERTIA}"/>
+<geom name="agent" type="sphere" size="{ROOM_RADIUS_M}" pos="0 0 {ROOM_RADIUS_M}" group="3" contype="1"
+    conaffinity="1"/>
+<geom name="hull" type="cylinder" size="{ROOM_RADIUS_M} 0.05" pos="0 0 0.06" rgba="0.15 0.15 0.17 1"
+    contype="0" conaffinity="0"/>
+<geom name="nose" type="box" size="0.05 0.03 0.01" pos="0.1 0 0.12" rgba="0.95 0.75 0.1 1"
+    contype="0" conaffinity="0"/>
+<site name="agent" rgba="0 0 0 0"/>
+"""
+
+# Velocity servos of the wheels: along, across (wheels do not slip sideways until pushed hard), about.
+# Time constants of 10 ms and less; the acceleration limits are applied to their targets (room/scene.py).
+_ROOM_ACTUATORS = """
+<velocity name="forward" site="agent" gear="1 0 0 0 0 0" kv="330" forcelimited="true" forcerange="-20 20"/>
+<velocity name="across" site="agent" gear="0 1 0 0 0 0" kv="1650" forcelimited="true" forcerange="-10 10"/>
+<velocity name="turn" joint="yaw" kv="4.8" forcelimited="true" forcerange="-1.5 1.5"/>
+"""
+
+ROOM_ROBOT = RobotSpec(
+    adapter=ROOM_BASE,
+    timestep_s=0.005,
+    substeps=20,
+    z=0.0,
+    keepout=ROOM_RADIUS_M,
+    planar=True,
+    cameras={
+        # 15 degrees down: the picture starts 0.09 m and not 0.20 m before the hull, so that the feet of near
+        # things are in it, for the price of a strip above. So far out that the hull is in no picture.
+        "front": CameraPose((0.12, 0.0, 0.25), (0, -1, 0, 0.2588, 0, 0.9659)),
+        "back": CameraPose((-0.12, 0.0, 0.25), (0, 1, 0, 0, 0, 1)),
+    },
+    body_mjcf=_ROOM_BODY,
+    actuator_mjcf=_ROOM_ACTUATORS,
+)
+"""Differential drive: turns about its centre, drives along its heading. Its origin is on the floor."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safe_o2o_ros.sim.backend import mujoco
 from safe_o2o_ros.sim.layout import XY, Layout
 from safe_o2o_ros.sim.objects import GOAL, ObjectKind
-from safe_o2o_ros.sim.robots import AGENT, CAMERA_FOVY_DEG, RobotSpec
+from safe_o2o_ros.sim.robots import AGENT, RobotSpec
 from safe_o2o_ros.sim.tasks import TaskSpec
 
 FloatArray = NDArray[np.float64]
@@ -55,7 +55,7 @@ def scene_mjcf(task: TaskSpec, counts: dict[str, int]) -> str:
         timestep=robot.timestep_s,
         agent=AGENT,
         z=robot.z,
-        robot=robot.body_mjcf + _cameras_mjcf(robot),
+        robot=robot.body_mjcf + cameras_mjcf(robot),
         objects="\n".join(bodies),
         actuators=robot.actuator_mjcf,
         # 45 degrees see 2 tan(22.5 deg) z = 0.83 z; the arena and 0.5 m around it.
@@ -79,10 +79,11 @@ def _object_mjcf(kind: ObjectKind, index: int, size: tuple[float, ...]) -> str:
     return f'<body name="{kind.body(index)}" pos="0 0 {kind.z!r}"{mocap}>{joint}{geom}</body>'
 
 
-def _cameras_mjcf(robot: RobotSpec) -> str:
+def cameras_mjcf(robot: RobotSpec) -> str:
+    """The cameras on a robot's body."""
     return "".join(
         f'<camera name="{name}" pos="{_vector(c.position)}" xyaxes="{_vector(c.xyaxes)}" '
-        f'fovy="{CAMERA_FOVY_DEG}"/>'
+        f'fovy="{c.fovy_deg}"/>'
         for name, c in robot.cameras.items()
     )
 

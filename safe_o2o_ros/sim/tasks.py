@@ -1,6 +1,6 @@
 """Table of the simulated tasks and their variants: what stands where, and what counts.
 
-Numbers are those of the published benchmark (Safety-Gymnasium 1.0). Lengths in metres.
+Numbers are those of the published benchmark (Safety-Gymnasium 1.0), but for RoomNav. Lengths in metres.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.sim.objects import HAZARD, VASE, ObjectKind
-from safe_o2o_ros.sim.robots import POINT_ROBOT, RobotSpec
+from safe_o2o_ros.sim.robots import POINT_ROBOT, ROOM_ROBOT, RobotSpec
 
 REWARD_CLIP = 10.0
 """Bound on the reward of one control step."""
@@ -41,6 +41,10 @@ class TaskSpec:
     """Names in rules.COST_TERMS; the cost is 1 where any is positive."""
     episode_steps: int = 1000
     """Control steps until truncation."""
+    action_repeat: int = 4
+    """Control steps in a control period, unless told otherwise."""
+    entry_point: str = "safe_o2o_ros.sim.env:TaskEnv"
+    """The environment's class."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ TASKS: dict[str, TaskSpec] = {
         goal_keepout=0.305,
         groups=(ObjectGroup(HAZARD, 8, 0.18), ObjectGroup(VASE, 1, 0.15)),
         cost_terms=("hazards",),
+    ),
+    "RoomNav": TaskSpec(
+        name="RoomNav",
+        robot=ROOM_ROBOT,
+        extent=2.5,
+        goal_radius=0.4,
+        goal_keepout=0.35,
+        # What stands in a room, and its costs: sim/room/.
+        groups=(),
+        cost_terms=(),
+        episode_steps=600,
+        action_repeat=1,
+        entry_point="safe_o2o_ros.sim.room.env:RoomEnv",
     ),
 }
 
