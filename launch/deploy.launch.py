@@ -4,11 +4,14 @@ What it holds is in safe_o2o_ros/graph.py. `--show-args` lists the arguments; an
 value of the parameters file alone.
 """
 
+from typing import Any
+
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from safe_o2o_ros.errors import SafeO2OError
@@ -46,7 +49,7 @@ def _node(graph: Graph, spec: NodeSpec) -> Node:
         executable=spec.executable,
         name=spec.name,
         namespace=graph.namespace,
-        parameters=[*files, spec.parameters],
+        parameters=[*files, {name: _value(value) for name, value in spec.parameters.items()}],
         remappings=list(spec.remaps),
         arguments=list(spec.arguments),
         ros_arguments=["--log-level", graph.log_level],
@@ -55,3 +58,8 @@ def _node(graph: Graph, spec: NodeSpec) -> Node:
         output="screen",
         on_exit=ended,
     )
+
+
+def _value(value: Any) -> Any:
+    # launch_ros reads text as YAML: a folder called "on" would become true.
+    return ParameterValue(value, value_type=str) if isinstance(value, str) else value

@@ -200,6 +200,7 @@ def launch_modules(monkeypatch):
         "launch.substitutions": ["LaunchConfiguration"],
         "launch_ros": [],
         "launch_ros.actions": ["Node"],
+        "launch_ros.parameter_descriptions": ["ParameterValue"],
     }
     made = {}
     for module, classes in contents.items():
@@ -222,6 +223,15 @@ def launched(classes, **values):
     assert all(d.kwargs["default_value"] == "" and d.kwargs["description"] for d in declared)
     context = {d.args[0]: "" for d in declared} | values
     return entities[-1].kwargs["function"](context)
+
+
+def plain(value):
+    """A parameter's value; text must be marked as text, or launch_ros reads it as YAML."""
+    assert not isinstance(value, str)
+    if type(value).__name__ != "ParameterValue":
+        return value
+    assert value.kwargs == {"value_type": str}
+    return value.args[0]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +260,8 @@ def test_both_launchers_start_the_same_graph(launch_modules, bundle, sim_base, v
             spec.name,
         )
         assert node["namespace"] == graph.namespace
-        assert node["parameters"] == [str(graph.params_file), spec.parameters]
+        assert node["parameters"][0] == str(graph.params_file)
+        assert {n: plain(v) for n, v in node["parameters"][1].items()} == spec.parameters
         assert node["remappings"] == list(spec.remaps)
         assert node["arguments"] == list(spec.arguments)
         assert node["ros_arguments"] == ["--log-level", graph.log_level]
