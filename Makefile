@@ -22,7 +22,7 @@ unexport LD_LIBRARY_PATH
 endif
 unexport AMENT_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help setup setup-dev sim test check format clean
+.PHONY: help setup setup-dev sim test colcon check format clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -36,9 +36,12 @@ setup-dev: $(VENV)/.setup-dev  ## add torch and the development tools
 sim: $(VENV)/.egl  ## drive 3 episodes in simulation through the ROS 2 graph and write a report
 	@$(VENV)/bin/safe-o2o sim $(SIM_ARGS)
 
-test: $(VENV)/.setup-dev $(VENV)/.egl  ## run every test
+test: $(VENV)/.setup-dev $(VENV)/colcon/.setup $(VENV)/.egl  ## run every test
 	@echo "==> tests"
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile $(TEST_ARGS)
+
+colcon: $(VENV)/.setup-dev $(VENV)/colcon/.setup  ## build and install with colcon and pip, and test what comes out
+	@$(PY) -m pytest -q test/test_package.py
 
 check: $(VENV)/.setup-dev  ## lint, format, types and import boundaries
 	@echo "==> lint and format"
@@ -71,6 +74,11 @@ $(VENV)/.setup-dev: $(VENV)/.setup
 	@$(PIP) install $(TORCH)
 	@echo "==> training and development tools"
 	@$(PIP) install -e ".[train,dev]"
+	@touch $@
+
+$(VENV)/colcon/.setup: .ci/make_colcon.sh | $(VENV)/.setup-dev
+	@echo "==> colcon"
+	@.ci/make_colcon.sh $(PY) $(VENV)/colcon
 	@touch $@
 
 $(VENV)/.egl: $(VENV)/.setup

@@ -11,6 +11,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 SHARED = ("launch", "config", "models", "rviz")
 NODES = (
+    "camera_node",
     "encoder_node",
     "monitor_node",
     "policy_node",

@@ -62,9 +62,7 @@ def installed(source: Path) -> Path:
 
 def colcon(*arguments: str, cwd: Path) -> str:
     program = COLCON / "colcon"
-    assert program.exists(), (
-        f"colcon is not in {COLCON.parent}: run `make {COLCON.parent.relative_to(ROOT)}/.setup`"
-    )
+    assert program.exists(), f"colcon is not in {COLCON.parent}: run `make .venv/colcon/.setup`"
     done = subprocess.run([program, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
