@@ -12,8 +12,8 @@ from safe_o2o_ros.robot import ROOM_BASE
 from safe_o2o_ros.sim.demonstrators import make_demonstrator
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
 from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator
-from safe_o2o_ros.sim.demonstrators.room.grid import Caution, RoomMap, Way, distance_to
-from safe_o2o_ros.sim.demonstrators.room.sight import goal_in_sight, unhidden
+from safe_o2o_ros.sim.demonstrators.room.grid import Caution, RoomMap, Way
+from safe_o2o_ros.sim.demonstrators.room.sight import goal_in_sight
 from safe_o2o_ros.sim.room.state import Obstacle, RoomState
 
 RADIUS_M = 0.17
@@ -95,14 +95,6 @@ def drive(kind: str, start: RoomState, steps: int = 400) -> Drive:
     return Drive(driver, start).run(steps)
 
 
-def test_distances_to_things_by_hand() -> None:
-    points = np.array([[2.0, 0.0], [1.0, 1.0], [1.0, 0.1]])
-    assert distance_to(cylinder(1.0, 0.0, 0.25), points) == pytest.approx([0.75, 0.75, -0.15])
-    assert distance_to(box(1.0, 0.0, 0.3, 0.2), points) == pytest.approx([0.7, 0.8, -0.1])
-    # Turned by 90 degrees the box's long side lies along y.
-    assert distance_to(box(1.0, 0.0, 0.3, 0.2, yaw=np.pi / 2), points) == pytest.approx([0.8, 0.7, -0.2])
-
-
 def test_a_map_knows_walls_and_things_but_not_table_tops() -> None:
     top = replace(box(0.0, 0.0, 0.4, 0.4), solid=False, bottom_m=0.5)
     room = RoomMap(HALF, [top, cylinder(1.0, 0.0, 0.2)])
@@ -129,16 +121,12 @@ def test_there_is_no_way_through_a_closed_room() -> None:
     assert np.isinf(way.cost[room.node_of(np.array([-1.0, 0.0]))])
 
 
-def test_a_thing_hides_what_is_behind_it_if_it_reaches_the_line_of_sight() -> None:
-    eye, behind = np.zeros(2), np.array([[2.0, 0.0], [2.0, 1.5]])
-
-    def seen(thing: Obstacle) -> list[bool]:
-        return [bool(x) for x in unhidden([thing], eye, 0.25, behind, 0.3)]
-
-    # Half way the line is 0.275 m above the floor.
-    assert seen(box(1.0, 0.0, 0.2, 0.2, height=0.28)) == [False, True]
-    assert seen(box(1.0, 0.0, 0.2, 0.2, height=0.26)) == [True, True]
-    assert seen(replace(box(1.0, 0.0, 0.2, 0.2), solid=False, bottom_m=0.5)) == [True, True]
+def test_a_thing_hides_the_goal_if_it_reaches_the_line_of_sight() -> None:
+    # Camera at 0.25 m, the goal's upper part is looked for at 0.4 m: half way the line is at 0.325 m.
+    assert not goal_in_sight(state((2.0, 0.0), box(1.0, 0.0, 0.01, 0.3, height=0.34)))
+    assert goal_in_sight(state((2.0, 0.0), box(1.0, 0.0, 0.01, 0.3, height=0.31)))
+    top = replace(box(1.0, 0.0, 0.3, 0.3), solid=False, bottom_m=0.5)
+    assert goal_in_sight(state((2.0, 0.0), top))
 
 
 @pytest.mark.parametrize(

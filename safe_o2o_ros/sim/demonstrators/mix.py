@@ -68,16 +68,16 @@ KINDS: dict[str, dict[str, Kind]] = {
     },
     ROOM_BASE.name: {
         "safe": Kind(
-            "looks for the goal, then drives there with room to spare", 0.35, lambda a, p: RoomDemonstrator(a)
+            "looks for the goal, then drives there with room to spare", 0.36, lambda a, p: RoomDemonstrator(a)
         ),
         "safe-noisy": Kind(
             "safe, plus slowly varying noise",
-            0.25,
+            0.26,
             lambda a, p: Noisy(RoomDemonstrator(a), a, spread=0.25, keep=0.85),
         ),
         "safe-bursts": Kind(
             "safe, interrupted by 3-7 periods of one random action",
-            0.20,
+            0.21,
             lambda a, p: Bursts(RoomDemonstrator(a), a, probability=0.04, length=_ROOM_BURST),
         ),
         "careless": Kind(
@@ -92,7 +92,7 @@ KINDS: dict[str, dict[str, Kind]] = {
         ),
         "random": Kind(
             "random actions, each held for 4-15 periods",
-            0.05,
+            0.02,  # of the episodes: none of them ends early
             lambda a, p: RandomDemonstrator(a, hold=_ROOM_HOLD),
         ),
         "straight": Kind(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,7 @@ from safe_o2o_ros.sim.demonstrators.room.grid import Caution, RoomMap, Way
 from safe_o2o_ros.sim.demonstrators.room.search import Search
 from safe_o2o_ros.sim.demonstrators.room.sight import goal_in_sight
 from safe_o2o_ros.sim.demonstrators.room.steering import Steering
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.room.state import RoomState
-
-FloatArray = NDArray[np.float64]
+from safe_o2o_ros.sim.room.state import FloatArray, RoomState
 
 _LOOK_ROUND_RAD_S = 1.2
 """Always to the left, so that the images say what to do."""
@@ -28,6 +23,9 @@ _THERE_M = 0.2
 """A place to look from is reached at this distance."""
 _AHEAD_M = 0.9
 """Farthest point of the way that is headed for."""
+
+_CLOSE_NODES = 9
+"""Nodes of the way whose clearance says how near things the robot must come."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,11 @@ class RoomDemonstrator:
         way = self._choose(state)
         if way is None:
             return self._raw(np.array([0.0, _LOOK_ROUND_RAD_S]))
-        wanted = self._steering.towards(state, self._point(way, state), self._room)
-        return self._raw(self._steering.checked(state, wanted, self._room))
+        path = way.trace(state.position, _AHEAD_M)
+        wanted = self._steering.towards(state, self._point(way, path, state), self._room)
+        near = path[:_CLOSE_NODES] if len(path) else state.position[None]
+        gap = float(self._room.lookup(near).min()) - state.robot_radius_m
+        return self._raw(self._steering.checked(state, wanted, self._room, gap))
 
     def _begin(self, state: RoomState) -> None:
         manner, radius = self._manner, state.robot_radius_m
@@ -133,10 +134,9 @@ class RoomDemonstrator:
                 self._way = Way(self._room, stand, self._caution)
         return self._way
 
-    def _point(self, way: Way, state: RoomState) -> FloatArray:
+    def _point(self, way: Way, path: FloatArray, state: RoomState) -> FloatArray:
         """The farthest point of the way that a straight line with the way's own clearance reaches."""
         assert self._room is not None
-        path = way.trace(state.position, _AHEAD_M)
         if len(path) < 2:
             return way.target
         if float(np.hypot(*(path[-1] - way.target))) < 0.5 * _AHEAD_M and len(path) * 0.05 < _AHEAD_M:

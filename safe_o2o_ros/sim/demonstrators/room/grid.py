@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.room.state import Obstacle
-
-FloatArray = NDArray[np.float64]
+from safe_o2o_ros.sim.room.geometry import Footprint
+from safe_o2o_ros.sim.room.state import FloatArray, Obstacle
 
 CELL_M = 0.05
 _NEIGHBOURS = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0))
@@ -38,7 +35,7 @@ class RoomMap:
     def __init__(self, half_size: FloatArray, obstacles: Sequence[Obstacle]) -> None:
         """`half_size`: half the room's inner lengths along x and y, shape (2,), m."""
         self._half = np.asarray(half_size, np.float64)
-        self._obstacles = [o for o in obstacles if o.solid]
+        self._footprint = Footprint(obstacles, self._half)
         self.shape = tuple(int(n) for n in np.ceil(2.0 * self._half / CELL_M) + 1)
         self.nodes = np.stack(
             np.meshgrid(*(np.arange(n) * CELL_M - h for n, h in zip(self.shape, self._half, strict=True)),
@@ -51,10 +48,8 @@ class RoomMap:
 
     def distance(self, points: FloatArray) -> FloatArray:
         """Exact distance from points, (..., 2), to the nearest wall or solid thing, (...), m."""
-        nearest = np.min(self._half - np.abs(points), axis=-1)
-        for thing in self._obstacles:
-            nearest = np.minimum(nearest, distance_to(thing, points))
-        return np.asarray(nearest)
+        flat = np.asarray(points, np.float64).reshape(-1, 2)
+        return self._footprint.distance(flat).reshape(points.shape[:-1])
 
     def lookup(self, points: FloatArray) -> FloatArray:
         """Clearance at points, (..., 2), interpolated from the nodes, (...), m; at most 1 cm off."""
@@ -112,17 +107,6 @@ class Way:
         gap = np.sum(np.square(self._room.nodes - point), axis=-1)
         best = int(np.argmin(np.where(np.isfinite(self.cost), gap, np.inf)))
         return best // self._room.shape[1], best % self._room.shape[1]
-
-
-def distance_to(thing: Obstacle, points: FloatArray) -> FloatArray:
-    """Signed distance in the plane from points, (..., 2), to a thing's outline, (...), m."""
-    dx, dy = points[..., 0] - thing.x, points[..., 1] - thing.y
-    if thing.kind == "cylinder":
-        return np.asarray(np.hypot(dx, dy) - thing.half_x)
-    c, s = np.cos(thing.yaw), np.sin(thing.yaw)
-    qx, qy = np.abs(c * dx + s * dy) - thing.half_x, np.abs(c * dy - s * dx) - thing.half_y
-    outside = np.hypot(np.maximum(qx, 0.0), np.maximum(qy, 0.0))
-    return np.asarray(outside + np.minimum(np.maximum(qx, qy), 0.0))
 
 
 def _weights(clearance: FloatArray, caution: Caution) -> FloatArray:

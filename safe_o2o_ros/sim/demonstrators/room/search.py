@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.sim.demonstrators.room.grid import CELL_M, RoomMap, Way
-from safe_o2o_ros.sim.demonstrators.room.sight import GOAL_HEIGHT_M, GOAL_RADIUS_M, in_view
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.room.state import RoomState
-
-FloatArray = NDArray[np.float64]
+from safe_o2o_ros.sim.demonstrators.room.sight import GOAL_RADIUS_M, HIDING_M, in_view
+from safe_o2o_ros.sim.room.state import FloatArray, RoomState
 
 _STRIDE = 4
 """Nodes of the map between two places that are looked at."""
@@ -32,7 +26,7 @@ class Search:
     def __init__(self, room: RoomMap, state: RoomState) -> None:
         """Nothing has been seen."""
         self._room = room
-        tall = RoomMap(state.half_size, [o for o in state.obstacles if o.height_m > GOAL_HEIGHT_M])
+        tall = RoomMap(state.half_size, [o for o in state.obstacles if o.height_m > HIDING_M])
         self._blocking = tall.clearance < 0.0
         coarse = (slice(None, None, _STRIDE), slice(None, None, _STRIDE))
         clearance, nodes = room.clearance[coarse].ravel(), room.nodes[coarse].reshape(-1, 2)

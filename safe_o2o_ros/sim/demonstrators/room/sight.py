@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.sim.demonstrators.room.grid import distance_to
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.robots import CameraPose
-    from safe_o2o_ros.sim.room.state import Obstacle, RoomState
-
-FloatArray = NDArray[np.float64]
+from safe_o2o_ros.sim.robots import CameraPose
+from safe_o2o_ros.sim.room.geometry import Shapes
+from safe_o2o_ros.sim.room.state import FloatArray, RoomState
 
 HALF_VIEW_RAD = np.radians(43.0)
 """Half the horizontal field of view, less a strip in which too little of a thing is seen."""
@@ -22,9 +15,12 @@ _FRONT_AND_BACK = (0.0, np.pi)
 """Directions of the task's cameras, for an environment that renders none; rad."""
 CAMERA_HEIGHT_M = 0.25
 GOAL_RADIUS_M = 0.15
-GOAL_HEIGHT_M = 0.3
-"""A height at which the goal is looked for; it is taller."""
-_STEP_M = 0.05
+HIDING_M = 0.35
+"""A thing of this height hides most of the goal, wherever it stands between goal and camera."""
+_HEIGHTS_M = (0.15, 0.4)
+"""Heights at which the goal is looked for; its top is at 0.5 m."""
+_ENOUGH = 2
+"""Of the places looked at, so many must be in sight."""
 _EDGE = 0.7
 """Where a goal's sides are looked at, as a share of its radius."""
 
@@ -50,30 +46,16 @@ def in_view(state: RoomState, points: FloatArray) -> NDArray[np.bool_]:
 
 
 def goal_in_sight(state: RoomState) -> bool:
-    """Whether most of the goal is in a camera's view and not hidden."""
+    """Whether more than a sliver of the goal is in a camera's view and not hidden."""
     offset = state.goal - state.position
-    range_m = float(np.hypot(*offset))
-    side = np.array([-offset[1], offset[0]]) / max(range_m, 1e-6) * (_EDGE * GOAL_RADIUS_M)
-    points = np.stack([state.goal - side, state.goal, state.goal + side])
-    if not in_view(state, points).any():
+    side = np.array([-offset[1], offset[0]]) / max(float(np.hypot(*offset)), 1e-6) * (_EDGE * GOAL_RADIUS_M)
+    across = np.stack([state.goal - side, state.goal, state.goal + side])
+    across = across[in_view(state, across)]
+    if not len(across):
         return False
-    open_ = unhidden(state.obstacles, state.position, CAMERA_HEIGHT_M, points, GOAL_HEIGHT_M)
-    return int(np.count_nonzero(open_ & in_view(state, points))) >= 2
-
-
-def unhidden(
-    obstacles: Sequence[Obstacle], eye: FloatArray, eye_m: float, points: FloatArray, points_m: float
-) -> NDArray[np.bool_]:
-    """Which points, (n, 2) at height `points_m`, a line from `eye`, (2,) at `eye_m`, reaches, (n,)."""
-    count = max(int(np.hypot(*(points - eye).T).max() / _STEP_M), 2)
-    share = np.linspace(0.0, 1.0, count)
-    lines = eye + share[None, :, None] * (points - eye)[:, None, :]
-    heights = eye_m + share * (points_m - eye_m)
-    hidden = np.zeros(len(points), np.bool_)
-    for thing in obstacles:
-        inside = distance_to(thing, lines) < 0.0
-        hidden |= (inside & (heights < thing.height_m) & (heights > thing.bottom_m)).any(axis=1)
-    return ~hidden
+    points = np.concatenate([np.column_stack([across, np.full(len(across), z)]) for z in _HEIGHTS_M])
+    hidden = Shapes(state.obstacles).blocks(np.array([*state.position, CAMERA_HEIGHT_M]), points)
+    return int(np.count_nonzero(~hidden)) >= _ENOUGH
 
 
 def wrapped(angle: FloatArray) -> FloatArray:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.sim.demonstrators.room.grid import RoomMap
 from safe_o2o_ros.sim.demonstrators.room.sight import wrapped
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.demonstrators.room.grid import RoomMap
-    from safe_o2o_ros.sim.room.state import RoomState
-
-FloatArray = NDArray[np.float64]
+from safe_o2o_ros.sim.room.state import FloatArray, RoomState
 
 _TURN_GAIN = 2.0
 """rad/s for each rad of heading error."""
@@ -25,6 +19,9 @@ _AHEAD_RAD = 1.0
 """Heading error from which the robot turns in place."""
 _HOLD_S = 0.3
 """How long a command is taken to last before the robot brakes; longer than a control period."""
+_TRACKING_M = 0.015
+"""How far from its way the robot may come where there is no more room."""
+_LEAST_M = 0.005
 _NODE_S = 0.05
 _NODES = 18
 _LATTICE = np.array(
@@ -56,17 +53,21 @@ class Steering:
             speed *= self._slowing(state, room)
         return np.array([speed, turn])
 
-    def checked(self, state: RoomState, wanted: FloatArray, room: RoomMap) -> FloatArray:
-        """`wanted`, or the nearest velocity after which the robot can stop without coming too near."""
+    def checked(self, state: RoomState, wanted: FloatArray, room: RoomMap, room_m: float) -> FloatArray:
+        """`wanted`, or the nearest velocity after which the robot can stop without coming too near.
+
+        `room_m`: least clearance of the way's next part; a gap narrower than the margin is still a way.
+        """
         if self.margin_m < 0.0:
             return wanted
-        if self._least(state, wanted[None], room)[0] >= self.margin_m:
+        margin = float(np.clip(room_m - _TRACKING_M, _LEAST_M, self.margin_m))
+        if self._least(state, wanted[None], room)[0] >= margin:
             return wanted
         top = np.array(self.adapter.top_speed)
         tried = _LATTICE * top
         least = self._least(state, tried, room)
         gap = np.abs((tried - wanted) / top) @ np.array([1.0, 0.5])
-        fits = least >= self.margin_m
+        fits = least >= margin
         best = np.argmin(np.where(fits, gap, np.inf)) if fits.any() else np.argmax(least - 0.01 * gap)
         return np.asarray(tried[int(best)])
 
@@ -84,12 +85,12 @@ class Steering:
         limit = np.array(self.adapter.max_accel) * np.array(self.adapter.top_speed) * _NODE_S
         rate = np.broadcast_to(now, velocities.shape).copy()
         angle = np.full(len(velocities), float(state.yaw))
-        place = np.broadcast_to(state.position, (len(velocities), 2)).copy()
-        least = np.full(len(velocities), np.inf)
+        places = np.empty((_NODES, len(velocities), 2))
+        place = state.position
         for node in range(_NODES):
             aim = velocities if node * _NODE_S < _HOLD_S else 0.0
-            rate += np.clip(aim - rate, -limit, limit)
+            rate += np.minimum(np.maximum(aim - rate, -limit), limit)
             angle += rate[:, 1] * _NODE_S
-            place += (rate[:, :1] * _NODE_S) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-            np.minimum(least, room.lookup(place), out=least)
-        return np.asarray(least - self.radius_m)
+            place = place + (rate[:, :1] * _NODE_S) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            places[node] = place
+        return np.asarray(room.lookup(places).min(axis=0) - self.radius_m)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.room.sight import wrapped
-
-if TYPE_CHECKING:
-    from safe_o2o_ros.sim.room.state import RoomState
+from safe_o2o_ros.sim.room.state import RoomState
 
 
 class StraightDemonstrator:
