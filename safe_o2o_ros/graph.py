@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from safe_o2o_ros.base import Base, read_base
 from safe_o2o_ros.errors import BundleMismatchError, UsageError
 from safe_o2o_ros.manifest import Manifest, read_manifest
@@ -82,6 +84,9 @@ class DeployOptions:
     )
     params_file: str | None = _option(None, "Parameters file, the shipped config/deploy.yaml if not given.")
     log_level: str = _option("info", "debug, info, warn, error or fatal.")
+    use_camera_node: bool | None = _option(
+        None, "Start camera_node; true on a robot whose parameters file lists cameras for it."
+    )
     use_monitor: bool | None = _option(
         None, "Start monitor_node (markers, graph's health); true except in lockstep."
     )
@@ -118,7 +123,11 @@ def deployment(options: DeployOptions) -> Graph:
     stack = _stack(options, common, base)
     nodes = [_simulator(options, manifest, common, base, stack)] if options.sim else []
     nodes += stack
-    if not options.lockstep if options.use_monitor is None else options.use_monitor:
+    serves = options.use_camera_node
+    if serves or (serves is None and not options.sim and _lists_cameras(params_file)):
+        nodes.append(_cameras(options, common))
+    watches = options.use_monitor
+    if watches or (watches is None and not options.lockstep):
         nodes.append(_monitor(options, manifest, common, base))
     nodes = [dataclasses.replace(node, remaps=base.remaps) for node in nodes]
     if options.use_rviz:
@@ -190,6 +199,26 @@ def _simulator(
         **_frames(base),
     )
     return NodeSpec("sim_node", PACKAGE, "sim_node", given, essential=True)
+
+
+def _lists_cameras(params_file: Path) -> bool:
+    """The parameters file names cameras that camera_node is to serve. Raises UsageError."""
+    try:
+        sections = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
+        for name, section in sections.items():
+            if name.split("/")[-1] == "camera_node" and section["ros__parameters"].get("cameras"):
+                return True
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"the parameters file '{params_file}' is not one of ROS ({str(error).splitlines()[0]}): "
+            "compare it with the shipped config/deploy.yaml"
+        ) from error
+    return False
+
+
+def _cameras(options: DeployOptions, common: dict[str, Any]) -> NodeSpec:
+    given = _given(bundle=common["bundle"], task=common["task"], use_sim_time=common["use_sim_time"])
+    return NodeSpec("camera_node", PACKAGE, "camera_node", given, respawn=options.use_respawn)
 
 
 def _monitor(

@@ -50,6 +50,25 @@ def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
     assert names(bundle=bundle, use_monitor=False) == stack[:-1]
 
 
+def test_camera_node_runs_where_the_parameters_file_lists_cameras_for_it(bundle, tmp_path):
+    path = tmp_path / "robot.yaml"
+    path.write_text("/**/camera_node:\n  ros__parameters:\n    cameras: [front]\n")
+    assert "camera_node" in names(bundle=bundle, params_file=str(path))
+    assert "camera_node" not in names(bundle=bundle, params_file=str(path), use_camera_node=False)
+    assert "camera_node" not in names(bundle=bundle, params_file=str(path), sim=True)
+    assert "camera_node" not in names(bundle=bundle)
+    assert "camera_node" in names(bundle=bundle, use_camera_node=True)
+    assert parameters("camera_node", bundle=bundle, params_file=str(path)) == {"bundle": bundle}
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "/**/camera_node: 3"])
+def test_a_parameters_file_that_is_none_is_named(bundle, tmp_path, text):
+    path = tmp_path / "robot.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="robot.yaml' is not one of ROS"):
+        deployment(DeployOptions(bundle=bundle, params_file=str(path)))
+
+
 def test_a_lockstep_run_is_watched_only_when_asked(bundle):
     lockstep = {"bundle": bundle, "sim": True, "lockstep": True, "episodes": 1}
     assert "monitor_node" not in names(**lockstep)
