@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -49,7 +50,7 @@ def _to_marker(shape: Shape, frame_id: str, lifetime_s: float) -> Marker:
     whole_s = int(lifetime_s)
     marker.lifetime = Duration(sec=whole_s, nanosec=int((lifetime_s - whole_s) * 1e9))
     marker.scale.x, marker.scale.y, marker.scale.z = (float(x) for x in shape.scale)
-    colours = [_colour(row) for row in shape.colours.tolist()]
+    colours = [_colour(*row) for row in shape.colours.tolist()]
     marker.color = colours[0]
     marker.text = shape.text
     points = [Point(x=x, y=y, z=z) for x, y, z in shape.points.tolist()]
@@ -62,8 +63,9 @@ def _to_marker(shape: Shape, frame_id: str, lifetime_s: float) -> Marker:
     return marker
 
 
-def _colour(row: list[float]) -> ColorRGBA:
-    r, g, b, a = row
+@lru_cache(maxsize=4096)
+def _colour(r: float, g: float, b: float, a: float) -> ColorRGBA:
+    # Shared, since every point of an arc has the same one; nobody changes it before it is sent.
     return ColorRGBA(r=r, g=g, b=b, a=a)
 
 

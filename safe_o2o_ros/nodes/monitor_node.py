@@ -68,10 +68,11 @@ class MonitorNode(ThinNode):
     def _show_base(self) -> None:
         looked_at = self._markers.get_subscription_count() > 0
         self._inputs.want_candidates(looked_at)
-        snapshot = self._inputs.snapshot(self.parameters["silence_timeout"], self.parameters["base_radius"])
-        shapes = overlay(snapshot) if looked_at else []
-        rate = self.parameters["marker_frequency"]
-        self._publish(self._markers, shapes, self.parameters["base_frame_id"], max(0.5, 3.0 / rate))
+        p = self.parameters
+        shapes: list[Shape] = []
+        if looked_at:
+            shapes = overlay(self._inputs.snapshot(p["silence_timeout"], p["base_radius"]))
+        self._publish(self._markers, shapes, p["base_frame_id"], max(0.5, 3.0 / p["marker_frequency"]))
 
     def _show_path(self) -> None:
         frame, rate = self.parameters["odom_frame_id"], self.parameters["path_frequency"]
