@@ -141,7 +141,7 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
             "version": safe_o2o_ros.__version__,
             "goals": goals,
             "success": None if success is None else bool(success),
-            "views": views_of(base.task.robot, job.cameras),
+            "views": {name: base.task.robot.cameras[name].to_json() for name in job.cameras},
         },
         extras={
             "policy": np.asarray(sources, np.uint8),
@@ -153,20 +153,6 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
     payload = encode_episode(episode, job.image_codec)
     outcome = episode.metadata["success"]
     return Collected(job, payload, len(episode), sum(rewards), sum(costs), goals, outcome, think_s)
-
-
-def views_of(robot: Any, cameras: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Camera -> where it sits and looks, in the shape of a manifest's `views`; `robot`: a RobotSpec."""
-    from safe_o2o_ros.sim.robots import CAMERA_FOVY_DEG
-
-    return {
-        name: {
-            "fovy_deg": float(CAMERA_FOVY_DEG),
-            "position": [float(x) for x in robot.cameras[name].position],
-            "xyaxes": [float(x) for x in robot.cameras[name].xyaxes],
-        }
-        for name in cameras
-    }
 
 
 def _clearances(states: Sequence[Any]) -> dict[str, NDArray[np.float32]]:

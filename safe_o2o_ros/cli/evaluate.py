@@ -122,7 +122,7 @@ def _check(args: argparse.Namespace) -> tuple[str | None, int]:
         raise UsageError(f"--json {args.json} is no file in an existing directory: make the directory first")
     from safe_o2o_ros.sim.tasks import task_spec, variant_spec
 
-    adapter = task_spec(args.task).robot.adapter
+    task = task_spec(args.task)
     variant_spec(args.variant)
     if args.bundle is not None:
         from safe_o2o_ros.bundle import load_bundle
@@ -132,20 +132,10 @@ def _check(args: argparse.Namespace) -> tuple[str | None, int]:
         return manifest.version, manifest.action_repeat
     from safe_o2o_ros.sim.demonstrators import kinds_of
 
-    kinds = kinds_of(adapter)
+    kinds = kinds_of(task.robot.adapter)
     if args.policy not in kinds:
         raise UsageError(f"unknown policy '{args.policy}': choose one of {', '.join(kinds)}")
-    return None, int(_scripted_env(args.task, args.variant).unwrapped.action_repeat)
-
-
-def _scripted_env(task: str, variant: str | None) -> Any:
-    """The environment a scripted reference drives in: the task's usual action repeat, nothing rendered."""
-    import gymnasium
-
-    import safe_o2o_ros.sim  # noqa: F401  registers the tasks
-    from safe_o2o_ros.sim.tasks import env_id
-
-    return gymnasium.make(env_id(task), variant=variant, cameras=())
+    return None, task.action_repeat
 
 
 def _evaluate(jobs: list[_Job], workers: int) -> Iterator[tuple[dict[str, Any], int]]:
@@ -187,7 +177,7 @@ def _build(job: _Job) -> tuple[Any, Any]:
 
     if job.bundle is None:
         assert job.policy is not None
-        env = _scripted_env(job.task, job.variant)
+        env = gymnasium.make(env_id(job.task), variant=job.variant, cameras=())
         task: Any = env.unwrapped
         return env, ScriptedDriver(make_demonstrator(job.policy, task.adapter, task.period_s))
     bundle = load_bundle(job.bundle, task=job.task)
