@@ -57,20 +57,24 @@ class World:
             "odom": publish(Odometry, "odom", series),
         }
         self.episode = publish(String, "episode", qos.facts())
-        self.x, self.reason, self.late, self.value, self.nominal = 0.0, Reason.PASS, "", 0.75, AHEAD
-        self.step, self.silent = 0.0, set()
-        self.until = probe.until
+        self.until, self.stopped = probe.until, False
+        self.behave()
         probe.node.create_timer(0.02, self.tick)
         self.markers = probe.listen(MarkerArray, MARKERS, qos.plots())
         self.path_markers = probe.listen(MarkerArray, PATH_MARKERS, qos.plots())
         self.paths = probe.listen(Path, PATH, qos.plots())
         self.reports = probe.listen(DiagnosticArray, "diagnostics", qos.plots())
 
+    def behave(self):
+        """Drive as usual."""
+        self.reason, self.late, self.value, self.nominal = Reason.PASS, "", 0.75, AHEAD
+        self.x, self.step, self.silent = 0.0, 0.0, set()
+        self.table = np.array([[0.05, 0.0, 0.1], [0.05, 1.0, 0.9]], np.float32)
+
     def tick(self):
         """Move a step and say everything once, but for the silent topics."""
         self.x += self.step
         decision = Decision(1, AHEAD, False, self.reason, self.late, self.value, 0.5, 2, "tiny-1")
-        table = np.array([[0.05, 0.0, 0.1], [0.05, 1.0, 0.9], [math.nan, 0.0, 0.5]], np.float32)
         odom = Odometry(child_frame_id="base_link")
         odom.header.frame_id = "odom"
         odom.pose.pose.position.x = self.x
@@ -82,7 +86,7 @@ class World:
             "executed_cmd": conversions.to_twist_stamped(AHEAD, 1, POINT),
             "safety/state": conversions.to_state(decision, Mode.FILTER, "point"),
             "safety/value": Float32(data=self.value),
-            "safety/candidates": candidates(table),
+            "safety/candidates": candidates(self.table),
             "odom": odom,
         }
         for topic, message in said.items():
@@ -93,6 +97,24 @@ class World:
         """The newest markers by namespace."""
         arrays = self.markers if received is None else received
         return {m.ns: m for m in arrays[-1].markers if m.action == Marker.ADD} if arrays else {}
+
+    def end(self, number):
+        """End the monitor; exit code and what it wrote. The next test starts another."""
+        self.stopped = True
+        self.markers.clear()
+        self.reports.clear()
+        return self.nodes.end("monitor_node", number)
+
+    def usual(self):
+        """The picture of a robot that drives as usual."""
+        shapes = self.shapes()
+        whole = {"candidates", "nominal", "executed", "value", "threshold"} <= set(shapes)
+        return whole and shapes["words"].text.startswith("PASS") and len(shapes["candidate_ends"].points) == 2
+
+    def undrawable(self):
+        """How many values the monitor says it could not draw."""
+        values = {v.key: v.value for v in self.status("markers").values}
+        return int(values.get("not_drawn", -1))
 
     def status(self, task):
         """The newest diagnostic of a task of the monitor."""
@@ -113,28 +135,37 @@ def colour(marker):
     return pytest.approx((c.r, c.g, c.b), abs=1e-6)
 
 
-@pytest.fixture
-def world():
+@pytest.fixture(scope="module")
+def shared(ros_domain):
     with probing() as probe, running(GRAPH) as nodes:
         world = World(probe)
         world.nodes = nodes
-        world.until(lambda: "candidates" in world.shapes(), "the first complete picture")
         yield world
+
+
+@pytest.fixture
+def world(shared):
+    """The monitor watches a robot that drives as usual."""
+    shared.behave()
+    if shared.stopped:
+        shared.nodes.start("monitor_node")
+        shared.stopped = False
+    shared.until(lambda: shared.usual(), "the usual picture")
+    return shared
 
 
 def test_the_picture_shows_commands_candidates_value_and_words_in_base_link(world):
     # An array that deletes what was there comes first; a second one has the shapes only.
     assert world.markers[0].markers[0].action == Marker.DELETEALL
     assert all(m.action == Marker.ADD for m in world.markers[-1].markers)
-    world.until(lambda: {"executed", "value", "threshold"} <= set(world.shapes()), "all shapes")
     shapes = world.shapes()
     assert {m.header.frame_id for m in shapes.values()} == {"base_link"}
     assert colour(shapes["executed"]) == PASS[:3]
     # 1.5 m/s for 1.5 s, from rest with a lag: somewhere on the way.
     assert 0.5 < shapes["nominal"].points[-1].x < 2.25
     assert "PASS" in shapes["words"].text
-    # Of three candidates one holds NaN: two arcs and two ends.
-    assert len(shapes["candidate_ends"].points) == 2
+    # 8 pieces of an arc for each of two candidates.
+    assert len(shapes["candidates"].points) == 2 * 8 * 2
     assert 0.0 < shapes["words"].lifetime.sec + 1e-9 * shapes["words"].lifetime.nanosec <= 1.0
     world.reason, world.late = Reason.STALE, "latent"
     world.until(lambda: "STALE: latent" in world.shapes()["words"].text, "the stop")
@@ -142,16 +173,23 @@ def test_the_picture_shows_commands_candidates_value_and_words_in_base_link(worl
 
 
 def test_nan_never_reaches_a_marker_and_is_counted(world):
-    world.nominal = np.array([math.nan, 0.0], np.float32)
-    world.value = math.nan
-    world.until(lambda: not {"nominal", "value"} & set(world.shapes()), "a picture without them")
+    world.until(lambda: world.undrawable() >= 0, "the count")
+    before = world.undrawable()
+    broken = np.array([[math.nan, 0.0, 0.5], [0.05, 0.0, 0.1]], np.float32)
+    world.nominal, world.value, world.x, world.table = broken[0, :2], math.nan, math.nan, broken
+
+    def drawn():
+        shapes = world.shapes()
+        without = not {"nominal", "value"} & set(shapes)
+        return without and len(shapes["candidate_ends"].points) == 1
+
+    world.until(drawn, "a picture of the rest")
     for marker in world.markers[-1].markers:
         numbers = [v for p in marker.points for v in (p.x, p.y, p.z)]
         assert np.isfinite([*numbers, marker.pose.position.x, marker.scale.x, marker.color.r]).all()
-    world.x = math.nan
-    world.until(
-        lambda: world.status("markers").level == DiagnosticStatus.WARN, "the count of what is missing"
-    )
+    world.until(lambda: world.undrawable() > before, "the count of what is missing")
+    assert world.status("markers").level == DiagnosticStatus.WARN
+    world.until(lambda: world.paths, "a path")
     assert all(math.isfinite(p.pose.position.x) for p in world.paths[-1].poses)
 
 
@@ -189,7 +227,7 @@ def test_the_silent_node_is_named_and_not_those_that_starve(world):
     world.until(lambda: "front/camera_info is" in world.status("graph").message, "the camera's name")
     world.silent = set()
     world.until(lambda: world.status("graph").level == DiagnosticStatus.OK, "a live graph again")
-    code, errors = world.nodes.end("monitor_node", signal.SIGTERM)
+    code, errors = world.end(signal.SIGTERM)
     assert code == 0
     assert "probe is silent: latent" in errors
     assert "topics live" in errors
@@ -210,12 +248,14 @@ def test_another_bundle_than_the_encoders_is_an_error(world):
 
 
 def test_rubbish_on_its_topics_does_not_end_it(world):
+    world.until(lambda: world.undrawable() >= 0, "the count")
+    before = world.undrawable()
     world.silent = {"safety/state", "safety/candidates"}
     world.outputs["safety/state"].publish(DiagnosticArray())
     world.outputs["safety/candidates"].publish(Image(encoding="rgb8", width=7, height=3))
-    world.until(lambda: world.status("markers").level == DiagnosticStatus.WARN, "the count")
+    world.until(lambda: world.undrawable() >= before + 2, "the count")
     world.silent = set()
     world.until(lambda: "PASS" in world.shapes()["words"].text, "the picture again")
-    code, errors = world.nodes.end("monitor_node", signal.SIGINT)
+    code, errors = world.end(signal.SIGINT)
     assert code == 0
     assert "Traceback" not in errors
