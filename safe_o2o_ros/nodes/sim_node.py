@@ -19,7 +19,7 @@ SPECS = (
     Spec("task", "PointGoal1", "Simulated task."),
     Spec("variant", "", "Variant of the task; empty = the benchmark's own."),
     Spec("cameras", ["front", "back"], "Cameras to render: those the bundle needs."),
-    Spec("action_repeat", 4, "Control steps per control period.", 1, 1000),
+    Spec("action_repeat", 0, "Control steps per control period; 0 = the task's own.", 0, 1000),
     Spec("seed", 0, "Episode i uses seed + i.", 0),
     Spec("episodes", 0, "Episodes to drive, then the node ends; 0 = for ever (real time only).", 0),
     Spec(

@@ -22,6 +22,7 @@ class WorldOptions:
     task: str
     cameras: tuple[str, ...]
     action_repeat: int
+    """Control steps per control period; 0 = the task's own."""
     variant: str | None
     seed: int
     """Episode i uses seed + i."""
@@ -57,12 +58,12 @@ class SimWorld:
         self.adapter: RobotAdapter = self._env.adapter
         self.mounts = {name: robot.cameras[name] for name in options.cameras}
         """Where the cameras sit: camera name -> CameraPose."""
-        self.fovy_deg = {name: float(getattr(mount, "fovy_deg", 90.0)) for name, mount in self.mounts.items()}
+        self.fovy_deg = {name: float(mount.fovy_deg) for name, mount in self.mounts.items()}
         """Vertical field of view of every camera."""
         self.base_height_m = float(robot.z)
         """Height of base_link over the floor."""
         self.period_s = float(self._env.period_s)
-        whole = -(-self._env.task.episode_steps // options.action_repeat)
+        whole = -(-self._env.task.episode_steps // self._env.action_repeat)
         self.periods = min(whole, options.max_periods or whole)
         """Control periods of an episode."""
         self.episode = -1

@@ -12,9 +12,12 @@ from safe_o2o_ros.sim.tasks import env_id, task_spec
 
 
 def make_env(task: str, action_repeat: int, cameras: Sequence[str], variant: str | None) -> Any:
-    """The environment of a task, without wrappers. Raises UsageError naming what the task does not have."""
-    task_spec(task)
+    """The environment of a task, without wrappers; `action_repeat`: 0 = the task's own.
+
+    Raises UsageError naming what the task does not have.
+    """
+    repeat = action_repeat or task_spec(task).action_repeat
     made = gymnasium.make(
-        env_id(task), action_repeat=action_repeat, cameras=cameras, variant=variant, disable_env_checker=True
+        env_id(task), action_repeat=repeat, cameras=cameras, variant=variant, disable_env_checker=True
     )
     return made.unwrapped

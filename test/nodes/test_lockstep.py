@@ -63,6 +63,15 @@ def test_limits_only_drives_what_the_policy_asks_for(bundle, tmp_path):
         assert not log.changed.any()
 
 
+def test_a_velocity_base_is_driven_exactly_as_by_the_direct_loop(tmp_path):
+    write_tiny_bundle(tmp_path / "room", seed=5, task="RoomNav", risk_threshold=0.4)
+    (log, _), _ = drive(tmp_path / "room", tmp_path / "logs", task="RoomNav")
+    expected, _ = drive_directly(tmp_path / "room", SEED, EPISODES, PERIODS)
+    assert np.array_equal(log.executed, expected.actions)
+    assert np.array_equal(log.reward, expected.rewards)
+    assert (log.period_s, log.control_steps, log.success) == (0.1, PERIODS, False)
+
+
 def test_faults_of_pixels_change_the_drive_and_repeat(bundle, tmp_path):
     parameters = tmp_path / "blurred.yaml"
     parameters.write_text(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from safe_o2o_ros.bundle import ENCODER, POLICY, SAFETY, write_bundle
 from safe_o2o_ros.manifest import SCHEMA_VERSION, Expansion, ImageSpec, LatentSpec, Manifest, Thresholds
-from safe_o2o_ros.robot import POINT
+from safe_o2o_ros.robot import POINT, ROOM_BASE
 
 STATE = 24
 SIDE = 4
@@ -29,15 +29,16 @@ def write_tiny_bundle(
 ) -> Manifest:
     """Write a bundle whose every network has the real signature. About half of its commands are certified."""
     rng = np.random.default_rng(seed)
+    room = task == "RoomNav"
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         version=version,
         parent=None,
         task=task,
         image=ImageSpec(cameras, 64, 64),
-        adapter=POINT,
-        action_repeat=4,
-        period_s=0.08,
+        adapter=ROOM_BASE if room else POINT,
+        action_repeat=1 if room else 4,
+        period_s=0.1 if room else 0.08,
         latent=LatentSpec(size=STATE, state_size=STATE),
         thresholds=Thresholds(risk_threshold, 10.0, 20.0, {}),
         expansion=Expansion(proposals=proposals, temperature=0.0, hold_ticks=3),
