@@ -84,7 +84,7 @@ def _fan(snapshot: Snapshot) -> Iterator[Shape]:
         return
     # The least risky last, on top.
     table = table[np.argsort(-table[:, -1], kind="stable")]
-    paths = predict(table[:, :-1], snapshot.adapter, snapshot.speed, steps=8)
+    paths = predict(table[:, :-1], snapshot.adapter, snapshot.speed, steps=10)
     colours = candidate_colours(table[:, -1].astype(np.float64), snapshot.state.threshold)
     pairs = np.stack([paths[:, :-1], paths[:, 1:]], axis=2)
     points = _lifted(pairs.reshape(-1, 2), 0.004)
@@ -129,9 +129,11 @@ def _command(
 def _ring(snapshot: Snapshot) -> Shape:
     """Where the base is, in the colour of the answer."""
     angle = np.linspace(0.0, 2.0 * math.pi, 41)
-    circle = snapshot.radius_m * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    # The nose shows where ahead is, also while the base stands.
+    outline = snapshot.radius_m * np.vstack([circle, (1.35, 0.0)])
     colour = reason_colour(snapshot.state.reason)
-    return shape("base", Kind.LINE_STRIP, _lifted(circle, 0.02), (0.025, 0.0, 0.0), colour)
+    return shape("base", Kind.LINE_STRIP, _lifted(outline, 0.02), (0.025, 0.0, 0.0), colour)
 
 
 def _bar(snapshot: Snapshot) -> Iterator[Shape]:
@@ -166,7 +168,8 @@ def _lines(state: FilterState, value: float) -> Iterator[str]:
         yield "NO SAFETY STATE"
         return
     late = f": {state.late_input}" if state.late_input else ""
-    yield f"{state.reason.upper().replace('_', ' ')}{late}"
+    if state.reason != "shadow":
+        yield f"{state.reason.upper().replace('_', ' ')}{late}"
     if state.mode == "shadow":
         yield "SHADOW: NOT PROTECTED"
     if not math.isnan(value):

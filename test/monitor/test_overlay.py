@@ -85,7 +85,7 @@ def test_a_command_that_leads_nowhere_is_a_dot() -> None:
 def test_candidates_are_one_fan_coloured_by_their_risk() -> None:
     shapes = named(DRIVING)
     fan, ends = shapes["candidates"], shapes["candidate_ends"]
-    assert len(fan.points) == 2 * 8 * 2
+    assert len(fan.points) == 2 * 10 * 2
     # The riskiest first, so that what is certified lies on top.
     assert tuple(ends.colours[1][:3]) == PASS[:3]
     red, green = ends.colours[0][:2]
@@ -113,7 +113,10 @@ def test_the_words_say_reason_input_value_mode_source_and_bundle() -> None:
 
 def test_shadow_mode_is_said_aloud() -> None:
     state = replace(DRIVING.state, reason="shadow", mode="shadow")
-    assert "NOT PROTECTED" in named(replace(DRIVING, state=state))["words"].text
+    assert named(replace(DRIVING, state=state))["words"].text.startswith("SHADOW: NOT PROTECTED")
+    # A brake in shadow mode is still a brake, and says both.
+    state = replace(state, reason="stale", late_input="latent")
+    assert named(replace(DRIVING, state=state))["words"].text.startswith("STALE: latent\nSHADOW: NOT PROT")
 
 
 def test_without_word_from_the_filter_nothing_looks_safe() -> None:

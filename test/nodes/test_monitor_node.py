@@ -164,8 +164,8 @@ def test_the_picture_shows_commands_candidates_value_and_words_in_base_link(worl
     # 1.5 m/s for 1.5 s, from rest with a lag: somewhere on the way.
     assert 0.5 < shapes["nominal"].points[-1].x < 2.25
     assert "PASS" in shapes["words"].text
-    # 8 pieces of an arc for each of two candidates.
-    assert len(shapes["candidates"].points) == 2 * 8 * 2
+    # 10 pieces of an arc for each of two candidates.
+    assert len(shapes["candidates"].points) == 2 * 10 * 2
     assert 0.0 < shapes["words"].lifetime.sec + 1e-9 * shapes["words"].lifetime.nanosec <= 1.0
     world.reason, world.late = Reason.STALE, "latent"
     world.until(lambda: "STALE: latent" in world.shapes()["words"].text, "the stop")
