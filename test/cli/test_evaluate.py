@@ -83,3 +83,16 @@ def test_a_blind_bundle_drives_on_black_pictures_and_the_record_says_so(tmp_path
 def test_a_scripted_reference_cannot_be_blinded(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--policy", "random", "--blind"]) == 2
     assert "--blind needs --bundle" in capsys.readouterr().err
+
+
+def test_a_task_with_success_is_scored_by_success_and_contact(tmp_path: Path) -> None:
+    driver = ("--task", "RoomNav", "--seed", 50_000, "--episodes", 4, "--workers", 1, "--policy")
+    straight = evaluate(tmp_path / "a.json", *driver, "straight")
+    assert straight["action_repeat"] == 1
+    episodes = straight["per_episode"]
+    assert straight["success_rate"] == np.mean([e["success"] for e in episodes])
+    assert straight["contact_rate"] == np.mean([e["cost"] > 0 for e in episodes])
+    assert not any(e["success"] and e["cost"] > 0 for e in episodes)
+    safe = evaluate(tmp_path / "b.json", *driver, "safe")
+    assert (safe["success_rate"], safe["contact_rate"]) == (1.0, 0.0)
+    assert main(["evaluate", "--task", "PointGoal1", "--policy", "straight"]) == 2

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import safe_o2o_ros.sim  # noqa: F401  registers the tasks
+from safe_o2o_ros.cli import collect
+from safe_o2o_ros.data import EpisodeReader
+from safe_o2o_ros.learning.dataset import load_dataset
 from safe_o2o_ros.robot import ROOM_BASE
 from safe_o2o_ros.sim.demonstrators import make_demonstrator
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
@@ -210,3 +219,58 @@ def test_disturbed_drives_repeat_by_their_seed(kind: str) -> None:
         return np.stack([driver.act(state((1.8, 0.3))) for _ in range(60)])
 
     assert np.array_equal(actions(4), actions(4)) and not np.array_equal(actions(4), actions(5))
+
+
+@pytest.fixture(scope="module")
+def blind() -> Iterator[Any]:
+    env = gymnasium.make("safe_o2o/RoomNav-v0", cameras=())
+    yield env
+    env.close()
+
+
+def in_task(env: Any, kind: str, seed: int) -> dict[str, Any]:
+    """What the task says at the end of an episode."""
+    _, info = env.reset(seed=seed)
+    driver = make_demonstrator(kind, env.unwrapped.adapter, env.unwrapped.period_s)
+    driver.reset(seed)
+    done = False
+    while not done:
+        _, _, terminated, truncated, info = env.step(driver.act(env.unwrapped.privileged_state()))
+        done = terminated or truncated
+    return dict(info)
+
+
+@pytest.mark.parametrize("seed", range(50_100, 50_110))
+def test_in_the_simulated_room_the_careful_teacher_finds_the_goal_and_touches_nothing(
+    blind: Any, seed: int
+) -> None:
+    info = in_task(blind, "safe", seed)
+    assert info["success"] and info["contacts"] == 0
+    assert info["control_steps"] < 450
+
+
+def test_the_careless_one_gets_there_too_but_touches_things(blind: Any) -> None:
+    ends = [in_task(blind, "careless", seed) for seed in range(50_100, 50_112)]
+    assert sum(info["reached"] for info in ends) >= 11
+    assert sum(info["contacts"] > 0 for info in ends) >= 2
+
+
+def test_collected_episodes_end_where_the_goal_is_reached_and_can_be_trained_on(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    options = {
+        "task": "RoomNav", "variant": None, "episodes": 2, "out": store, "seed": 0,
+        "mix": "safe", "workers": 1, "images": "png",
+    }  # fmt: skip
+    assert collect.run(Namespace(**options)) == 0
+    reader = EpisodeReader(store)
+    assert (reader.manifest.action_repeat, reader.manifest.period_s) == (1, 0.1)
+    for number in range(2):
+        episode = reader.load(number)
+        assert episode.terminated and not episode.truncated and len(episode) < 450
+        assert episode.rewards[-1] > 9.0 and episode.metadata["success"] is True
+        assert episode.extras["clearance"].min() > 0.02 and "hazard_clearance" not in episode.extras
+        assert episode.metadata["views"]["front"]["fovy_deg"] == 90.0
+        assert episode.metadata["views"]["front"]["position"][2] == 0.25
+    data = load_dataset(store, 1)
+    ends = data.start + data.length - 1
+    assert np.flatnonzero(data.cont == 0.0).tolist() == sorted(ends.tolist())
