@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 
 from safe_o2o_ros.errors import BundleMismatchError, UsageError
 from safe_o2o_ros.manifest import Manifest, read_manifest
@@ -146,6 +147,7 @@ class CameraSettings:
 
     def _topic(self, node: Node) -> TopicInput:
         topic = self._required("topic")
+        validate_topic_name(topic)
         output = node.resolve_topic_name(f"{self.name}/image_raw")
         if node.resolve_topic_name(topic) == output:
             raise UsageError(

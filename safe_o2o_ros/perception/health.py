@@ -7,7 +7,7 @@ from enum import IntEnum
 
 _LOST_SHARE = 0.3
 _BIG_BYTES = 200_000
-"""Messages of this size and more do not fit into the default transport's shared memory a few at a time."""
+"""Messages of this size and more overrun the kernel's default socket buffers when they come as one burst."""
 _OLD_S = 1.0
 
 
@@ -65,8 +65,8 @@ def judge(v: Vitals, stall_timeout_s: float, rate_warning: float) -> tuple[Level
         lost = f"{100.0 * v.lost_share:.0f} % of the frames do not arrive"
         if v.best_effort and v.message_bytes >= _BIG_BYTES:
             return Level.WARN, (
-                f"{lost} ({v.message_bytes} bytes, best effort): set FASTDDS_DEFAULT_PROFILES_FILE to the "
-                "package's config/fastdds.xml for this node and the camera driver, or use compressed images"
+                f"{lost} ({v.message_bytes} bytes each, best effort): let the kernel hold whole images (sudo "
+                "sysctl -w net.core.rmem_max=4194304), or use compressed images or a reliable publisher"
             )
         return Level.WARN, f"{lost}: look for a busy machine or network"
     if v.rate_hz < rate_warning * v.expected_hz:

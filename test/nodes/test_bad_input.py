@@ -69,6 +69,10 @@ def test_a_node_names_a_bad_value_and_the_good_ones(parameter, words):
     assert words in node("safety_filter_node", parameter)
 
 
+def test_the_camera_node_names_a_camera_without_a_source():
+    assert "'front.topic' is empty" in node("camera_node", "cameras:=[front]")
+
+
 def test_the_simulator_names_an_unknown_camera():
     assert "left" in node("sim_node", "cameras:=[left]")
 
