@@ -78,11 +78,17 @@ class Watcher:
             return
         driven = next((len(m.points) for m in self._path.markers if m.ns == "path"), 0)
         right = self._reason.upper() in shapes["words"].text and driven > 25
-        ends = [shapes[name].points[-1] for name in ("nominal", "executed")]
-        change = math.hypot(ends[0].x - ends[1].x, ends[0].y - ends[1].y) if right else -1.0
+        change = _change(shapes["nominal"].points, shapes["executed"].points) if right else -1.0
         # A drive without the wanted answer still gives its last moment.
         if self.best is None or change >= max(self.best.change, -1.0):
             self.best = Moment(change, message, self._path, self._pose, dict(self._images))
+
+
+def _change(nominal: list[Any], executed: list[Any]) -> float:
+    """Distance between the ends of two paths, m; 0 where one leaves the picture or goes nowhere."""
+    ends = [(path[-1].x, path[-1].y) for path in (nominal, executed)]
+    shown = all(max(abs(x - AHEAD_M), abs(y)) < 0.45 * WIDTH_M for x, y in ends)
+    return math.dist(*ends) if shown and min(math.hypot(*end) for end in ends) > 0.5 else 0.0
 
 
 def draw(moment: Moment) -> canvas.Picture:

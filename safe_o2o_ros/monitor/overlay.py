@@ -69,7 +69,7 @@ def overlay(snapshot: Snapshot) -> list[Shape]:
         *_fan(snapshot),
         *_command(snapshot, "nominal", snapshot.nominal, faded(NOMINAL, 0.55), 0.045, 0.010),
         *_command(
-            snapshot, "executed", snapshot.executed, reason_colour(snapshot.state.reason), 0.022, 0.016
+            snapshot, "executed", snapshot.executed, reason_colour(snapshot.state.reason), 0.028, 0.016
         ),
         _ring(snapshot),
         *_bar(snapshot),
