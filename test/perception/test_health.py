@@ -34,7 +34,11 @@ def test_a_camera_that_does_well_is_ok() -> None:
         ({"rate_hz": 20.0}, Level.WARN, "20.0 frames/s, expected 30.0"),
         ({"age_s": 2.0}, Level.WARN, "2.0 s old"),
         ({"age_s": -2.0}, Level.WARN, "synchronise the clocks"),
-        ({"lost_share": 0.5}, Level.WARN, "50 % of the frames do not arrive (921600 bytes each, best effort)"),
+        (
+            {"lost_share": 0.5},
+            Level.WARN,
+            "50 % of the frames do not arrive (921600 bytes each, best effort)",
+        ),
         ({"lost_share": 0.5, "best_effort": False}, Level.WARN, "busy machine"),
         ({"lost_share": 0.5, "message_bytes": 12_288}, Level.WARN, "busy machine"),
         ({"refusal": "no encoding"}, Level.WARN, "refused: no encoding"),
