@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from geometry_msgs.msg import Twist
 
 from safe_o2o_ros.nodes import conversions
 from safe_o2o_ros.robot import RobotAdapter
-from safe_o2o_ros.safety.limits import STANDING, SpeedEstimate, brake_action
+from safe_o2o_ros.safety.limits import SpeedEstimate, brake_action
 from safe_o2o_ros.sim.faults import DelayLine
 from safe_o2o_ros.types import FloatArray
 
@@ -38,10 +37,9 @@ class SimBase:
         self._driven = self._adapter.zero()
 
     @property
-    def standing(self) -> bool:
-        """Nothing was asked for in the last period, and the estimated speed is next to zero."""
-        slow = np.abs(self._estimate.speed) <= STANDING * np.asarray(self._adapter.top_speed)
-        return bool(slow.all()) and not self._driven.any()
+    def idle(self) -> bool:
+        """Nothing was asked for in the last period."""
+        return not self._driven.any()
 
     def take(self, twist: Twist, now_s: float) -> None:
         """A command was sent at `now_s`, seconds of a steady clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from safe_o2o_ros.nodes.sim_health import SimHealth
 from safe_o2o_ros.nodes.sim_output import SimOutput
 from safe_o2o_ros.nodes.sim_pace import Pace
 from safe_o2o_ros.nodes.sim_world import SimWorld
+from safe_o2o_ros.safety.limits import STANDING
 from safe_o2o_ros.sim.faults import Faults
 
 _CLOCK_S = 0.02
@@ -63,8 +65,10 @@ class Realtime:
 
     @property
     def standing(self) -> bool:
-        """The base has come to rest."""
-        return self._base.standing
+        """The base is asked for nothing, and has come to rest."""
+        state, top = self._world.state(), self._world.adapter.top_speed
+        slow = math.hypot(*state.velocity) <= STANDING * top[0] and abs(state.yaw_rate) <= STANDING * top[1]
+        return self._base.idle and slow
 
     def work(self) -> None:
         """Everything happens on timers."""
