@@ -11,7 +11,7 @@ from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.room.grid import Caution, RoomMap, Way
 from safe_o2o_ros.sim.demonstrators.room.search import Search
-from safe_o2o_ros.sim.demonstrators.room.sight import goal_in_sight
+from safe_o2o_ros.sim.demonstrators.room.sight import goal_in_sight, wrapped
 from safe_o2o_ros.sim.demonstrators.room.steering import Steering
 from safe_o2o_ros.sim.room.state import FloatArray, RoomState
 
@@ -61,82 +61,81 @@ class RoomDemonstrator:
     @property
     def seen(self) -> bool:
         """Whether the goal has been in sight in this episode."""
-        return self._seen
+        return self._errand is not None and self._errand.seen
 
     def reset(self, seed: int) -> None:
         """Forget the room; nothing is drawn, so the seed does not matter."""
-        self._room: RoomMap | None = None
-        self._search: Search | None = None
-        self._way: Way | None = None
-        self._seen = False
-        self._promised = 0
-        self._turned = 0.0
-        self._turning = True
+        self._errand: _Errand | None = None
 
     def act(self, state: RoomState) -> NDArray[np.float32]:
         """See Demonstrator."""
-        if self._room is None:
-            self._begin(state)
-        assert self._room is not None and self._search is not None
-        if not self._seen and goal_in_sight(state):
-            self._seen, self._turning, self._way = True, False, None
-        if not self._seen:
-            self._search.look(state)
-            if self._turning and self._keep_turning(state):
-                return self._raw(np.array([0.0, _LOOK_ROUND_RAD_S]))
-        way = self._choose(state)
-        if way is None:
-            return self._raw(np.array([0.0, _LOOK_ROUND_RAD_S]))
-        path = way.trace(state.position, _AHEAD_M)
-        wanted = self._steering.towards(state, self._point(way, path, state), self._room)
-        near = path[:_CLOSE_NODES] if len(path) else state.position[None]
-        gap = float(self._room.lookup(near).min()) - state.robot_radius_m
-        return self._raw(self._steering.checked(state, wanted, self._room, gap))
+        if self._errand is None:
+            self._errand = _Errand(self._adapter, self._manner, state)
+        velocity = self._errand.velocity(state)
+        return self._adapter.raw(np.asarray(velocity / np.array(self._adapter.top_speed), np.float32))
 
-    def _begin(self, state: RoomState) -> None:
-        manner, radius = self._manner, state.robot_radius_m
-        self._room = RoomMap(state.half_size, state.obstacles)
-        self._search = Search(self._room, state)
-        self._steering = Steering(self._adapter, radius, manner.margin_m, manner.slow_m)
+
+class _Errand:
+    """One episode: what is known of its room, and what is being done."""
+
+    def __init__(self, adapter: RobotAdapter, manner: Manner, state: RoomState) -> None:
+        radius = state.robot_radius_m
         tight = radius + manner.spare_m
+        self.seen = False
         self._caution = Caution(
             closed_m=min(tight, 0.6 * radius),
             tight_m=tight,
             wide_m=max(radius + manner.wide_m, tight + 0.01),
             weight=manner.weight,
         )
+        self._room = RoomMap(state.half_size, state.obstacles)
+        self._search = Search(self._room, state)
+        self._steering = Steering(adapter, radius, manner.margin_m, manner.slow_m)
+        self._way: Way | None = None
+        self._promised = 0
+        """Places that a look from the end of the way was to show."""
+        self._turning, self._turned, self._yaw = True, 0.0, state.yaw
+
+    def velocity(self, state: RoomState) -> FloatArray:
+        """The velocity (m/s, rad/s) for the coming period, (2,)."""
+        if not self.seen and goal_in_sight(state):
+            self.seen, self._way = True, Way(self._room, state.goal, self._caution)
+        if not self.seen:
+            self._search.look(state)
+            if not (self._turning and self._keep_turning(state)):
+                self._next_way(state)
+        if self._way is None:
+            return np.array([0.0, _LOOK_ROUND_RAD_S])
+        path = self._way.trace(state.position, _AHEAD_M)
+        wanted = self._steering.towards(state, self._point(self._way, path, state), self._room)
+        near = path[:_CLOSE_NODES] if len(path) else state.position[None]
+        gap = float(self._room.lookup(near).min()) - state.robot_radius_m
+        return self._steering.checked(state, wanted, self._room, gap)
 
     def _keep_turning(self, state: RoomState) -> bool:
         """Look round until that shows nothing new."""
-        assert self._search is not None
-        self._turned += abs(state.yaw_rate) * state.control_step_s
+        self._turned += abs(float(wrapped(state.yaw - self._yaw)))
+        self._yaw = state.yaw
         self._turning = self._turned < _FULL_TURN_RAD and self._search.worth_turning(state.position)
         return self._turning
 
-    def _choose(self, state: RoomState) -> Way | None:
-        """The way to the goal, or to the next place to look from."""
-        assert self._room is not None and self._search is not None
-        if self._seen:
-            if self._way is None:
-                self._way = Way(self._room, state.goal, self._caution)
-            return self._way
+    def _next_way(self, state: RoomState) -> None:
+        """Go on to the place to look from; look round there, or once it would show little; choose another."""
         if self._way is not None:
             near = float(np.hypot(*(self._way.target - state.position))) < _THERE_M
-            if near or self._search.shows(self._way.target) < self._promised // 4:
-                self._way = None
-                self._turning, self._turned = True, 0.0
-                if self._keep_turning(state):
-                    return None
-        if self._way is None:
-            stand = self._search.next_stand(Way(self._room, state.position, self._caution))
-            if stand is not None:
-                self._promised = self._search.shows(stand)
-                self._way = Way(self._room, stand, self._caution)
-        return self._way
+            if not near and self._search.shows(self._way.target) >= self._promised // 4:
+                return
+            self._way = None
+            self._turned, self._yaw = 0.0, state.yaw
+            if self._keep_turning(state):
+                return
+        stand = self._search.next_stand(Way(self._room, state.position, self._caution))
+        if stand is not None:
+            self._promised = self._search.shows(stand)
+            self._way = Way(self._room, stand, self._caution)
 
     def _point(self, way: Way, path: FloatArray, state: RoomState) -> FloatArray:
         """The farthest point of the way that a straight line with the way's own clearance reaches."""
-        assert self._room is not None
         if len(path) < 2:
             return way.target
         if float(np.hypot(*(path[-1] - way.target))) < 0.5 * _AHEAD_M and len(path) * 0.05 < _AHEAD_M:
@@ -150,6 +149,3 @@ class RoomDemonstrator:
             enough[::-2], float(self._room.lookup(state.position[None])[0]) - 0.005
         )
         return np.asarray(ends[int(np.argmax(free))] if free.any() else path[min(2, len(path) - 1)])
-
-    def _raw(self, velocity: FloatArray) -> NDArray[np.float32]:
-        return self._adapter.raw(np.asarray(velocity / np.array(self._adapter.top_speed), np.float32))

@@ -46,7 +46,7 @@ def goal_in_sight(state: RoomState) -> bool:
     return False
 
 
-def wrapped(angle: FloatArray) -> FloatArray:
+def wrapped(angle: FloatArray | float) -> FloatArray:
     """The same angle in [-pi, pi)."""
     return np.asarray((angle + np.pi) % (2.0 * np.pi) - np.pi)
 
