@@ -88,10 +88,14 @@ class _Event:
 class Processes:
     """Starts, watches and stops the processes of a graph."""
 
-    def __init__(self, graph: Graph, sink: LineSink) -> None:
-        """`sink` is called, in the thread of `run`, with every line the nodes write."""
+    def __init__(self, graph: Graph, sink: LineSink, respawn_s: float = _RESPAWN_S) -> None:
+        """`sink` is called, in the thread of `run`, with every line the nodes write.
+
+        `respawn_s`: how long after its death a node that may return is started again, seconds.
+        """
         self._graph = graph
         self._sink = sink
+        self._respawn_s = respawn_s
         self._running: dict[str, _Running] = {}
         self._events: queue.Queue[_Event] = queue.Queue()
         self._respawn_at: dict[str, float] = {}
@@ -195,7 +199,7 @@ class Processes:
             return True
         if spec.respawn:
             self._sink(spec.name, f"{what}; starting it again", False)
-            self._respawn_at[spec.name] = now_s + _RESPAWN_S
+            self._respawn_at[spec.name] = now_s + self._respawn_s
             return False
         self._sink(spec.name, f"{what}; the rest of the graph goes on", False)
         del self._running[spec.name]

@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure (default: 20)")
     parser.add_argument(
         "--victim",
-        choices=("encoder_node", "policy_node"),
-        default="encoder_node",
-        help="stop: node that is killed with SIGKILL (default: encoder_node)",
+        choices=("camera", "encoder", "policy", "filter", "operator", "all"),
+        default="encoder",
+        help="stop: what is killed with SIGKILL (default: encoder)",
     )
     parser.add_argument("--repeats", type=int, default=20, help="stop: how often (default: 20)")
     parser.add_argument("--json", type=Path, help="write the result here")

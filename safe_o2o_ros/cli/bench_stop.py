@@ -13,32 +13,84 @@ from typing import Any
 import numpy as np
 
 from safe_o2o_ros.errors import GraphError
-from safe_o2o_ros.graph import PACKAGE, DeployOptions, NodeSpec, deployment
+from safe_o2o_ros.graph import PACKAGE, DeployOptions, Graph, NodeSpec, deployment
+from safe_o2o_ros.manifest import Manifest, read_manifest
+from safe_o2o_ros.types import Mode
 
+VICTIMS = ("camera", "encoder", "policy", "filter", "operator")
+"""What can be killed. The filter's own death is answered by the base, all others by the filter."""
 EVENTS = {
-    "brake_s": "first braking command",
-    "zero_s": "command is zero",
-    "standing_s": "robot under 0.02 m/s",
-    "driving_again_s": "drives again (restart included)",
+    "brake_s": "brakes",
+    "zero_s": "command 0",
+    "standing_s": "under 0.02 m/s",
+    "driving_again_s": "drives again",
 }
+"""Times measured; the last includes the restart."""
+INPUT_TIMEOUT_S = 0.5
+"""image_timeout and teleop_timeout of the filter, cmd_vel_timeout of the base."""
+_TICK_S = 0.05
+_RESPAWN_S = 3.0
+"""Long enough to see the robot stand before the victim returns, seconds."""
 
 
 def measure(args: argparse.Namespace, bundle: Path) -> dict[str, Any]:
-    """Run the graph in real time, kill `args.victim` `args.repeats` times; times in seconds."""
+    """Kill each victim asked for `args.repeats` times; a summary per victim, times in seconds."""
+    manifest = read_manifest(bundle)
+    names = VICTIMS if args.victim == "all" else (args.victim,)
+    return {
+        "task": args.task,
+        "bundle": manifest.version,
+        "victims": {name: _measure(name, args, bundle, manifest) for name in names},
+    }
+
+
+def graph_for(victim: str, task: str, bundle: Path, manifest: Manifest) -> Graph:
+    """The real-time graph in which `victim` drives, or helps to."""
+    options = DeployOptions(
+        sim=True,
+        task=task,
+        bundle=str(bundle),
+        seed=40_000,
+        enable_stamped_cmd_vel=True,
+        use_respawn=True,
+        use_monitor=False,
+    )
+    if victim == "operator":
+        # Nobody else may drive on in the operator's place.
+        graph = deployment(dataclasses.replace(options, mode=Mode.LIMITS_ONLY.value))
+        kept = [node for node in graph.nodes if node.name in ("sim_node", "safety_filter_node")]
+        adapter = manifest.adapter
+        half = adapter.to_twist(adapter.raw(np.full(adapter.action_dim, 0.5, np.float32)))
+        asked = {"linear": half["linear.x"], "angular": half["angular.z"]}
+        operator = NodeSpec("operator_probe", PACKAGE, "operator_probe", asked, respawn=True)
+        return dataclasses.replace(graph, nodes=(*kept, operator))
+    graph = deployment(options)
+    return _with_camera_node(graph, manifest.image.cameras) if victim == "camera" else graph
+
+
+def _with_camera_node(graph: Graph, cameras: tuple[str, ...]) -> Graph:
+    """The simulator's cameras as drivers of their own, camera_node between them and the encoder."""
+    moved = [
+        (f"{camera}/{topic}", f"driver/{camera}/{topic}")
+        for camera in cameras
+        for topic in ("image_raw", "camera_info")
+    ]
+    parameters: dict[str, Any] = {"cameras": list(cameras)}
+    parameters |= {f"{camera}.topic": f"driver/{camera}/image_raw" for camera in cameras}
+    camera_node = NodeSpec("camera_node", PACKAGE, "camera_node", parameters, respawn=True)
+    nodes = [
+        dataclasses.replace(node, remaps=(*node.remaps, *moved)) if node.name == "sim_node" else node
+        for node in graph.nodes
+    ]
+    return dataclasses.replace(graph, nodes=(*nodes, camera_node))
+
+
+def _measure(victim: str, args: argparse.Namespace, bundle: Path, manifest: Manifest) -> dict[str, Any]:
     from safe_o2o_ros.domain import private_domain
     from safe_o2o_ros.processes import Processes
 
-    graph = deployment(
-        DeployOptions(
-            sim=True,
-            task=args.task,
-            bundle=str(bundle),
-            seed=40_000,
-            enable_stamped_cmd_vel=True,
-            use_respawn=True,
-        )
-    )
-    parameters = {"victim": args.victim, "repeats": args.repeats}
+    graph = graph_for(victim, args.task, bundle, manifest)
+    parameters = {"victim": victim, "repeats": args.repeats, "camera": manifest.image.cameras[-1]}
     probe = NodeSpec("stop_probe", PACKAGE, "stop_probe", parameters, essential=True)
     graph = dataclasses.replace(graph, nodes=(*graph.nodes, probe))
     found: list[dict[str, Any]] = []
@@ -52,23 +104,38 @@ def measure(args: argparse.Namespace, bundle: Path) -> dict[str, Any]:
                 found.extend(said["stops"])
 
     with private_domain():
-        processes = Processes(graph, sink)
+        processes = Processes(graph, sink, respawn_s=_RESPAWN_S)
         processes.run()
     if not found:
         raise GraphError("the probe ended without a result: run it again")
     return {
-        "victim": args.victim,
         "kills": len(found),
-        "late_input": sorted({s["late_input"] for s in found}),
+        "late_input": sorted({s["late_input"] for s in found if "late_input" in s}),
+        "bound_s": _bounds(victim, manifest),
         "after_last_message_s": {name: _summary([s[name] for s in found if name in s]) for name in EVENTS},
         "stops": found,
     }
 
 
+def _bounds(victim: str, manifest: Manifest) -> dict[str, float]:
+    """What the design promises, seconds after the last valid input; a robot that coasts has no bound."""
+    if victim == "filter":
+        # The base notices by itself, within its control period.
+        begun, last = "standing_s", INPUT_TIMEOUT_S + manifest.period_s
+    else:
+        begun, last = "zero_s", INPUT_TIMEOUT_S + 2 * _TICK_S
+    adapter = manifest.adapter
+    braking = 1.0 / min(adapter.max_decel)
+    bounds = {} if victim == "filter" else {"brake_s": last}
+    if adapter.brake == "velocity" and np.isfinite(braking):
+        bounds[begun] = round(last + braking, 3)
+    return bounds
+
+
 def _summary(times: list[float]) -> dict[str, float]:
-    """Fewer times than kills: the restarted node was quicker than the event."""
+    """Fewer times than kills: the restarted node was quicker than the event, or the event cannot be."""
     if not times:
-        return {"count": 0, "p50": float("nan"), "max": float("nan")}
+        return {"count": 0}
     return {
         "count": len(times),
         "p50": round(float(np.percentile(times, 50)), 3),
@@ -77,15 +144,20 @@ def _summary(times: list[float]) -> dict[str, float]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the table."""
+    """Print one table for all victims."""
     from rich.console import Console
     from rich.table import Table
 
-    named = ", ".join(result["late_input"])
-    table = Table(title=f"{result['kills']} kills of {result['victim']}; late input named: {named}")
-    for column in ("seconds after its last message", "seen", "p50", "max"):
-        table.add_column(column, justify="left" if "after" in column else "right")
-    for name, text in EVENTS.items():
-        row = result["after_last_message_s"][name]
-        table.add_row(text, str(row["count"]), f"{row['p50']:.3f}", f"{row['max']:.3f}")
+    table = Table(title=f"seconds after the victim's last message, {result['task']}, {result['bundle']}")
+    for column in ("killed", "times", "named", "event", "bound", "seen", "p50", "max"):
+        table.add_column(column, justify="left" if column in ("killed", "named", "event") else "right")
+    for victim, found in result["victims"].items():
+        head = (victim, str(found["kills"]), ", ".join(found["late_input"]))
+        for name, text in EVENTS.items():
+            row, bound = found["after_last_message_s"][name], found["bound_s"].get(name)
+            if row["count"]:
+                limit = "" if bound is None else f"{bound:.3f}"
+                table.add_row(*head, text, limit, str(row["count"]), f"{row['p50']:.3f}", f"{row['max']:.3f}")
+                head = ("", "", "")
+        table.add_section()
     Console().print(table)
