@@ -30,6 +30,6 @@ class PeriodGrid:
             self.skipped += 1
             return False
         # A camera that is slower, or was silent, has no time to make up for.
-        late = 2 * (stamp_ns - self._due_ns) >= self._period_ns
+        late = stamp_ns - self._due_ns >= self._period_ns
         self._due_ns = (stamp_ns if late else self._due_ns) + self._period_ns
         return True

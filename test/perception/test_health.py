@@ -37,7 +37,7 @@ def test_a_camera_that_does_well_is_ok() -> None:
         (
             {"lost_share": 0.5},
             Level.WARN,
-            "50 % of the frames do not arrive (921600 bytes each, best effort)",
+            "50 % of the frames do not arrive (921600 bytes each",
         ),
         ({"lost_share": 0.5, "best_effort": False}, Level.WARN, "busy machine"),
         ({"lost_share": 0.5, "message_bytes": 12_288}, Level.WARN, "busy machine"),
