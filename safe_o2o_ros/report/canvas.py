@@ -97,6 +97,11 @@ def polygon(picture: Picture, points: NDArray[np.float64], colour: RGB) -> None:
     cv2.fillConvexPoly(picture, fixed, colour, cv2.LINE_AA, _SHIFT)
 
 
+def outline(picture: Picture, points: NDArray[np.float64], colour: RGB, width: int) -> None:
+    """The closed line around a polygon (n, 2), pixels."""
+    lines(picture, np.concatenate([points, points[:1]]), colour, width)
+
+
 def arrow(
     picture: Picture, start: NDArray[np.float64], end: NDArray[np.float64], colour: RGB, width: int
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 
@@ -31,9 +31,13 @@ def draw_floor_plan(axes: Any, log: EpisodeLog, view: SceneView) -> None:
     axes.set_ylabel("y, m", labelpad=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(True)
+    if view.room_m is not None:
+        _draw_walls(axes, view.room_m)
     _draw_goals(axes, log, view)
     _draw_things(axes, log)
-    _draw_path(axes, log)
+    if view.robot_radius_m is not None:
+        _draw_robot(axes, log, view.robot_radius_m)
+    _draw_path(axes, log, half)
     _draw_legend(axes, log)
     if np.isfinite(log.value).any():
         _draw_scale(axes)
@@ -51,22 +55,41 @@ def _draw_goals(axes: Any, log: EpisodeLog, view: SceneView) -> None:
         )  # fmt: skip
 
 
+def _draw_walls(axes: Any, room: tuple[float, float]) -> None:
+    half_x, half_y = room
+    corner, width, height = (-half_x, -half_y), 2 * half_x, 2 * half_y
+    axes.add_patch(Rectangle(corner, width, height, facecolor="white", edgecolor="none", zorder=0.1))
+    # The line lies half outside: its inner edge is all but the wall's face.
+    edge = Rectangle(corner, width, height, fill=False, edgecolor=_unit(style.WALL), linewidth=3.0)
+    edge.set(joinstyle="miter", path_effects=[withStroke(linewidth=5.0, foreground="white")], zorder=1)
+    axes.add_patch(edge)
+
+
+def _draw_robot(axes: Any, log: EpisodeLog, radius_m: float) -> None:
+    """The base in its true size, where it started and where it ended."""
+    colour = _unit(style.INK)
+    for at in (log.position[0], log.position[-1]):
+        axes.add_patch(
+            Circle(
+                at, radius_m, facecolor=(*colour, 0.06), edgecolor=(*colour, 0.55), linewidth=1.0, zorder=2.5
+            )
+        )
+
+
 def _draw_things(axes: Any, log: EpisodeLog) -> None:
     for thing in things(log.layout):
-        face, edge = (*_unit(thing.colour), 0.38), (*_unit(thing.colour), 1.0)
-        if thing.square:
-            corner = (thing.x - thing.size, thing.y - thing.size)
-            angle = math.degrees(thing.yaw)
-            patch: Any = Rectangle(
-                corner, 2 * thing.size, 2 * thing.size, angle=angle, rotation_point="center"
-            )
+        face, edge = (*_unit(thing.colour), 0.08 if thing.above else 0.38), (*_unit(thing.colour), 1.0)
+        if thing.box:
+            patch: Any = Polygon(thing.corners())
         else:
-            patch = Circle((thing.x, thing.y), thing.size)
+            patch = Circle((thing.x, thing.y), thing.half[0])
         patch.set(facecolor=face, edgecolor=edge, linewidth=1.2, zorder=2)
+        if thing.above:
+            patch.set(linestyle=(0, (3, 2)), linewidth=1.0)
         axes.add_patch(patch)
 
 
-def _draw_path(axes: Any, log: EpisodeLog) -> None:
+def _draw_path(axes: Any, log: EpisodeLog, half: float) -> None:
     path = log.position
     if len(path) > 1:
         lines = list(np.stack([path[:-1], path[1:]], axis=1))
@@ -80,7 +103,7 @@ def _draw_path(axes: Any, log: EpisodeLog) -> None:
         reached[:, 0], reached[:, 1], "o", ms=5, color=_unit(style.GOAL), mec="white", mew=0.8, zorder=5
     )
     x, y = path[0]
-    step = 0.3 * np.array([math.cos(log.yaw[0]), math.sin(log.yaw[0])])
+    step = 0.15 * half * np.array([math.cos(log.yaw[0]), math.sin(log.yaw[0])])
     arrow = {"arrowstyle": "-|>", "color": _unit(style.INK), "lw": 2.0, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", xy=(x + step[0], y + step[1]), xytext=(x, y), arrowprops=arrow, zorder=7)
     axes.plot([x], [y], "o", ms=8, color=_unit(style.INK), mec="white", mew=1.2, zorder=7)
@@ -101,7 +124,9 @@ def _draw_legend(axes: Any, log: EpisodeLog) -> None:
 
     handles = [mark("start", style.INK, "o"), mark("goal", style.GOAL, "o", 8, 0.2)]
     seen = {t.label: t for t in things(log.layout)}
-    handles += [mark(t.label, t.colour, "s" if t.square else "o", 8, 0.4) for t in seen.values()]
+    handles += [
+        mark(t.label, t.colour, "s" if t.box else "o", 8, 0.08 if t.above else 0.4) for t in seen.values()
+    ]
     if (log.cost > 0).any():
         handles.append(mark("cost", style.COST, "x"))
     axes.legend(

@@ -24,6 +24,8 @@ HAZARD: RGB = (66, 92, 214)
 GOAL: RGB = (38, 166, 91)
 VASE: RGB = (0, 186, 201)
 OTHER: RGB = (130, 130, 140)
+FURNITURE: RGB = (120, 100, 84)
+WALL: RGB = (92, 98, 108)
 UNKNOWN_VALUE: RGB = (74, 85, 98)
 """Colour of a path where no safety value was computed."""
 

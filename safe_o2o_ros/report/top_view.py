@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safe_o2o_ros.report import canvas, style
 from safe_o2o_ros.report.canvas import Picture
 from safe_o2o_ros.report.log import EpisodeLog
-from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_half_width, things
+from safe_o2o_ros.report.scene import SceneView, Thing, goal_ticks, plan_half_width, things
 
 TOP_PX = 512
 """Side of the view."""
@@ -27,8 +27,11 @@ class TopView:
         half = view.half_width_m
         if log.top is None:
             half = plan_half_width(log, view)
-            self._plan = _floor_plan(log, half)
+            self._plan = _floor_plan(log, half, view.room_m)
         self._half, self._radius = half, view.goal_radius_m
+        self._robot_px = 10.0
+        if half is not None and view.robot_radius_m is not None:
+            self._robot_px = view.robot_radius_m * TOP_PX / (2.0 * half)
         self._goal_ticks = goal_ticks(log)
         self._points = None if half is None else _to_pixels(log.position, half)
         shades = np.round(np.clip(log.value, 0.0, 1.0) * _TRAIL_STEPS) / _TRAIL_STEPS
@@ -41,7 +44,7 @@ class TopView:
         if self._points is not None:
             self._trail(image, tick, self._points)
             if log.top is None:
-                _robot(image, self._points[tick], float(log.yaw[tick]))
+                _robot(image, self._points[tick], float(log.yaw[tick]), self._robot_px)
         picture[top : top + TOP_PX, left : left + TOP_PX] = image
 
     def _drawn(self, tick: int) -> Picture:
@@ -69,11 +72,28 @@ def _to_pixels(position: NDArray[np.float64], half: float) -> NDArray[np.float64
     return np.stack([(position[:, 0] + half) * scale, (half - position[:, 1]) * scale], axis=1)
 
 
-def _floor_plan(log: EpisodeLog, half: float) -> Picture:
+def _floor_plan(log: EpisodeLog, half: float, room: tuple[float, float] | None) -> Picture:
     image = np.full((TOP_PX, TOP_PX, 3), (251, 250, 245), np.uint8)
+    if room is not None:
+        corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * room
+        canvas.outline(image, _to_pixels(corners, half), style.WALL, 5)
+        canvas.polygon(image, _to_pixels(corners, half), style.WHITE)
     for thing in things(log.layout):
-        _put(image, half, thing.x, thing.y, thing.size, thing.colour)
+        if thing.box:
+            _put_box(image, half, thing)
+        else:
+            _put(image, half, thing.x, thing.y, thing.half[0], thing.colour)
     return image
+
+
+def _put_box(image: Picture, half: float, thing: Thing) -> None:
+    """A transparent box with a rim; one above the robot as a rim only."""
+    corners = _to_pixels(thing.corners(), half)
+    if not thing.above:
+        layer = image.copy()
+        canvas.polygon(layer, corners, thing.colour)
+        image[:] = (0.65 * image + 0.35 * layer).round()
+    canvas.outline(image, corners, thing.colour, 1 if thing.above else 2)
 
 
 def _put(image: Picture, half: float, x: float, y: float, radius: float, colour: style.RGB) -> None:
@@ -86,7 +106,7 @@ def _put(image: Picture, half: float, x: float, y: float, radius: float, colour:
     canvas.disc(image, (px, py), pixels, colour, 2)
 
 
-def _robot(image: Picture, at: NDArray[np.float64], yaw: float) -> None:
+def _robot(image: Picture, at: NDArray[np.float64], yaw: float, radius: float) -> None:
     ahead = np.array([math.cos(yaw), -math.sin(yaw)])
-    canvas.disc(image, (float(at[0]), float(at[1])), 10, style.INK)
-    canvas.arrow(image, at, at + 24 * ahead, style.INK, 3)
+    canvas.disc(image, (float(at[0]), float(at[1])), radius, style.INK)
+    canvas.arrow(image, at, at + (radius + 14) * ahead, style.INK, 3)
