@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -20,6 +25,8 @@ SPECS = (
     Spec("lockstep", False, "Quality of service of repeatable simulation."),
     Spec("seed", 0, "Seed of the draw between policies.", 0),
 )
+_DIAGNOSTICS_S = 1.0
+_UNREADABLE, _OTHER_BUNDLE, _NON_FINITE = "unreadable", "other_bundle", "non_finite"
 
 
 class PolicyNode(ThinNode):
@@ -34,10 +41,13 @@ class PolicyNode(ThinNode):
         self._policy = ExpansionPolicy(bundle, p["seed"])
         self._state = self._policy.initial()
         self._waiting: Latent | None = None
-        self.refused = 0
-        """Latents of a version this node does not hold."""
+        self._refused = Counter({_UNREADABLE: 0, _OTHER_BUNDLE: 0, _NON_FINITE: 0})
+        """Latents that were not answered, by cause."""
+        self._problem = ""
+        self._answered, self._reported_s = 0, time.monotonic()
         pipeline = qos.pipeline(p["lockstep"])
         self._command = self.create_publisher(TwistStamped, "cmd_vel_nominal", pipeline)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
         self.create_subscription(String, "episode", self._on_episode, qos.facts())
         self.create_subscription(Image, "latent", self._on_latent, pipeline)
         provider = bundle.networks[POLICY].provider
@@ -51,29 +61,54 @@ class PolicyNode(ThinNode):
         try:
             latent = conversions.from_latent_image(message)
         except FrameError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            self._refuse(_UNREADABLE, str(error))
             return
         if latent.version != self._policy.version or latent.feature.size != self._size:
-            self.refused += 1
-            self.get_logger().error(
+            self._refuse(
+                _OTHER_BUNDLE,
                 f"refused a latent of bundle '{latent.version}': this node holds '{self._policy.version}', "
                 "start all nodes with the same bundle",
-                throttle_duration_sec=5.0,
             )
+            return
+        if not np.isfinite(latent.feature).all():
+            self._refuse(_NON_FINITE, "refused a latent that is not finite: read what encoder_node reports")
             return
         self._waiting = latent
 
+    def _refuse(self, cause: str, sentence: str) -> None:
+        self._refused[cause] += 1
+        self._problem = sentence
+        self.get_logger().error(sentence, throttle_duration_sec=5.0)
+
     def work(self) -> None:
-        """Answer the newest latent."""
-        if self._waiting is None:
-            return
+        """Answer the newest latent; report once a second."""
         latent, self._waiting = self._waiting, None
+        if latent is not None:
+            self._answer(latent)
+        now_s = time.monotonic()
+        if now_s - self._reported_s >= _DIAGNOSTICS_S:
+            self._report(now_s)
+
+    def _answer(self, latent: Latent) -> None:
         try:
             self._state, proposal = self._policy.step(self._state, latent)
         except NonFiniteError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            self._refuse(_NON_FINITE, str(error))
             return
+        self._answered += 1
         self._command.publish(conversions.to_twist_stamped(proposal.action, proposal.stamp_ns, self._adapter))
+
+    def _report(self, now_s: float) -> None:
+        rate = self._answered / (now_s - self._reported_s)
+        level = DiagnosticStatus.ERROR if self._problem else DiagnosticStatus.OK
+        values = {"rate_hz": f"{rate:.1f}", **{f"refused_{k}": n for k, n in self._refused.items()}}
+        stamp_ns = self.get_clock().now().nanoseconds
+        self._diagnostics.publish(
+            conversions.to_diagnostics(
+                "policy_node", self._adapter.name, level, self._problem or "ok", values, stamp_ns
+            )
+        )
+        self._answered, self._reported_s, self._problem = 0, now_s, ""
 
 
 def main() -> int:
