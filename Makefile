@@ -52,9 +52,10 @@ check: $(VENV)/.setup-dev  ## lint, format, types and import boundaries
 	@echo "==> boundaries"
 	@$(PY) -m pytest -q test/test_boundaries.py
 
-format: $(VENV)/.setup-dev  ## put the code into the form that `check` wants
+format: $(VENV)/.setup-dev  ## put the code into the form that `check` wants, and write docs/parameters.md
 	@$(PY) -m ruff check --quiet --fix . || true
 	@$(PY) -m ruff format --quiet .
+	@$(PY) -m safe_o2o_ros.nodes.parameters_page docs/parameters.md
 
 clean:  ## remove .venv and build products
 	rm -rf $(VENV) build dist install log *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -86,19 +86,27 @@ class Spec:
             if self.choices and entry not in self.choices:
                 return f"must be one of {', '.join(self.choices)}, not '{entry}'"
             if isinstance(entry, (int, float)) and not self.low <= entry <= self.high:
-                return f"is {entry}, but must be between {self.low:g} and {self.high:g}"
+                return f"is {entry}, but must be {self._bounds() or 'a number'}"
         if self.is_list and self.length and len(value) not in self.length:
             lengths = " or ".join(str(n) for n in self.length)
             return f"has {len(value)} entries, but must have {lengths}"
         return self.check(value) if self.check else ""
+
+    def _bounds(self) -> str:
+        low, high = math.isfinite(self.low), math.isfinite(self.high)
+        if low and high:
+            return f"between {self.low:g} and {self.high:g}"
+        if low:
+            return f"{self.low:g} or more"
+        return f"{self.high:g} or less" if high else ""
 
     def range_text(self) -> str:
         """The allowed values in words, "" if anything of the type goes."""
         parts = []
         if self.choices:
             parts.append(f"one of {', '.join(self.choices)}")
-        if math.isfinite(self.low) or math.isfinite(self.high):
-            parts.append(f"{self.low:g} to {self.high:g}")
+        if bounds := self._bounds():
+            parts.append(bounds)
         if self.length:
             parts.append(f"{' or '.join(str(n) for n in self.length)} entries")
         return ", ".join(parts)

@@ -1,6 +1,7 @@
 """Parameters of a node: what is taken, what is refused and with which words."""
 
 import math
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -11,6 +12,9 @@ from rclpy.parameter import Parameter
 
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
+from safe_o2o_ros.nodes.parameters_page import node_specs, page
+
+ROOT = Path(__file__).parents[2]
 
 SPECS = (
     Spec("rate", 20.0, "Rate, Hz.", 1.0, 100.0, dynamic=True),
@@ -130,9 +134,38 @@ def test_what_is_not_dynamic_cannot_be_set(made):
     assert parameters["size"] == 64
 
 
+def test_a_range_open_at_one_end_is_said_so():
+    assert Spec("seed", 0, "", 0).range_text() == "0 or more"
+    assert Spec("seed", 0, "", 0).problem(-1) == "is -1, but must be 0 or more"
+    assert Spec("scale", 1.0, "").problem(math.nan) == "is nan, but must be a number"
+    assert Spec("seed", 0, "", high=9).range_text() == "9 or less"
+
+
+def test_the_page_on_parameters_is_what_the_nodes_declare():
+    assert (ROOT / "docs" / "parameters.md").read_text() == page(), "run `make format`"
+
+
+def test_every_parameter_is_described_and_its_default_is_allowed():
+    for name, _, specs in node_specs():
+        assert len({spec.name for spec in specs}) == len(specs)
+        for spec in specs:
+            assert spec.description.endswith("."), f"{name}: {spec.name}"
+            assert spec.problem(spec.clean(spec.default)) == "", f"{name}: {spec.name}"
+
+
+def test_the_shipped_file_names_real_parameters_with_their_defaults():
+    sections = yaml.safe_load((ROOT / "config" / "deploy.yaml").read_text())
+    declared = {name: {spec.name: spec for spec in specs} for name, _, specs in node_specs()}
+    assert sections
+    for section, values in sections.items():
+        specs = declared[section.removeprefix("/**/")]
+        for name, value in values["ros__parameters"].items():
+            assert specs[name].clean(value) == specs[name].clean(specs[name].default), f"{section}: {name}"
+
+
 def test_a_descriptor_says_what_a_parameter_means_and_allows(made):
     node, _ = made()
     descriptor = node.describe_parameter("max_velocity")
-    assert descriptor.description == "Limits, m/s. Allowed: 0 to 10, 0 or 3 entries."
+    assert descriptor.description == "Limits, m/s. Allowed: between 0 and 10, 0 or 3 entries."
     assert not descriptor.read_only
     assert node.describe_parameter("size").read_only
