@@ -78,7 +78,6 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Start an episode. Raises UsageError on unknown options, LayoutError on a bad layout."""
         super().reset(seed=seed)
         self._layout, self._paths = make_layout(checked_options(options), self.np_random)
-        self._json = self._layout.to_json()
         self._obstacles = self._layout.obstacles()
         self._footprint = Footprint(self._obstacles, HALF_SIZE_M)
         self._scene = RoomScene(self._layout)
@@ -195,6 +194,6 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             "contacts": self._contacts,
             "success": self._reached and self._contacts == 0,
             "clearance": self._clearance_m,
-            "layout": self._json,
+            "layout": self._layout.to_json(),
             "control_steps": self._control_steps,
         }

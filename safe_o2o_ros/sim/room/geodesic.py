@@ -11,18 +11,18 @@ from safe_o2o_ros.sim.room.state import FloatArray
 
 CELL_M = 0.05
 _FAR = 1e3
+_STILL_M = 1e-5
 _SWEEPS = 12
 """Relaxations between two looks at whether anything still changes."""
-_EXTENSION = 6
-"""Cells by which lengths are continued into what is not free: more than a robot can be pressed into it."""
 
 
 class PathMap:
     """Distances along shortest paths that keep `margin_m` from everything, on a grid.
 
     Where the goal is in straight sight the length is the straight line, exactly; behind corners it solves
-    |grad d| = 1 by upwind differences. It is continuous also where the robot is nearer to things than the
-    margin, since a robot that brushes past a chair has a distance to the goal too.
+    |grad d| = 1 by upwind differences (a few per cent too long on the whole). It goes on where the robot
+    is nearer to things than the margin, through gaps it can just squeeze through, and last through
+    things, so that it is finite and continuous wherever a robot may get.
     """
 
     def __init__(
@@ -31,29 +31,37 @@ class PathMap:
         half_size: FloatArray,
         goal: FloatArray,
         margin_m: float,
+        tight_m: float,
     ) -> None:
-        """`clearance`: points (N, 2) -> metres to the nearest thing; `half_size` (2,), `goal` (2,) in m."""
+        """`clearance`: points (N, 2) -> metres to the nearest thing; `half_size` (2,), `goal` (2,) in m.
+
+        `tight_m`: the robot's centre cannot come nearer to things than this.
+        """
         counts = np.ceil(2 * np.asarray(half_size) / CELL_M).astype(int)
         self._x, self._y = (CELL_M * (np.arange(n) - (n - 1) / 2) for n in counts)
         points = np.stack(np.meshgrid(self._x, self._y), axis=-1)
-        free = (clearance(points.reshape(-1, 2)) >= margin_m).reshape(points.shape[:2])
+        room = clearance(points.reshape(-1, 2)).reshape(points.shape[:2])
+        free = room >= margin_m
         straight = np.hypot(points[..., 0] - goal[0], points[..., 1] - goal[1])
-        length = np.where(free & self._in_sight(free, points, goal), straight, _FAR)
-        length = _relaxed(length, free & (length == _FAR), None)
-        self._length = _relaxed(length, ~free, _EXTENSION)
-        self.connected = free & (length < _FAR)
-        """Cells with a free path to the goal, (rows of y, columns of x)."""
+        # In float32: twice as fast, and good to a micrometre.
+        length = np.where(free & self._in_sight(free, points, goal), straight, _FAR).astype(np.float32)
+        length = _relaxed(length, free & (length == _FAR))
+        length = _relaxed(length, (room >= tight_m) & (length == _FAR))
+        self._reached = length < _FAR
+        self._length = _relaxed(length, ~self._reached).astype(np.float64)
+
+    def reaches(self, point: FloatArray) -> bool:
+        """Whether a path leads from `point` (2,) to the goal, if only a tight one."""
+        column, row = (round(self._index(v, axis)) for v, axis in zip(point, (self._x, self._y), strict=True))
+        return bool(self._reached[row, column])
 
     def length(self, point: FloatArray) -> float:
-        """Metres from `point` (2,) to the goal's centre, bilinear between cells; inf without a path."""
+        """Metres from `point` (2,) to the goal's centre, bilinear between cells."""
         column, row = self._index(point[0], self._x), self._index(point[1], self._y)
         c, r = int(column), int(row)
         fc, fr = column - c, row - r
-        corners = self._length[r : r + 2, c : c + 2]
-        value = (1 - fr) * ((1 - fc) * corners[0, 0] + fc * corners[0, 1]) + fr * (
-            (1 - fc) * corners[1, 0] + fc * corners[1, 1]
-        )
-        return float(value) if corners.max() < _FAR else float("inf")
+        (a, b), (d, e) = self._length[r : r + 2, c : c + 2]
+        return float((1 - fr) * ((1 - fc) * a + fc * b) + fr * ((1 - fc) * d + fc * e))
 
     @staticmethod
     def _index(value: float, axis: FloatArray) -> float:
@@ -75,16 +83,17 @@ class PathMap:
         return seen
 
 
-def _relaxed(length: FloatArray, change: NDArray[np.bool_], sweeps: int | None) -> FloatArray:
-    """Solve |grad| = 1 in the cells of `change`, the others held; until nothing moves, or `sweeps` times."""
+def _relaxed(length: NDArray[np.float32], change: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Solve |grad| = 1 in the cells of `change`, the others held."""
     padded = np.pad(length, 1, constant_values=_FAR)
     other = padded.copy()
     # Cells that must not change are bounded to what they are, from both sides.
-    low, high = np.where(change, 0.0, length), np.where(change, _FAR, length)
+    low = np.where(change, np.float32(0), length)
+    high = np.where(change, np.float32(_FAR), length)
     a, b, t = (np.empty_like(length) for _ in range(3))
-    h = CELL_M
+    h = np.float32(CELL_M)
     while True:
-        for _ in range(_SWEEPS if sweeps is None else sweeps):
+        for _ in range(_SWEEPS):
             new = other[1:-1, 1:-1]
             np.minimum(padded[1:-1, :-2], padded[1:-1, 2:], out=a)
             np.minimum(padded[:-2, 1:-1], padded[2:, 1:-1], out=b)
@@ -100,7 +109,8 @@ def _relaxed(length: FloatArray, change: NDArray[np.bool_], sweeps: int | None) 
             np.minimum(a, b, out=t)
             np.add(t, h, out=t)
             np.minimum(new, t, out=new)
-            np.clip(new, low, high, out=new)
+            np.maximum(new, low, out=new)
+            np.minimum(new, high, out=new)
             padded, other = other, padded
-        if sweeps is not None or np.array_equal(padded, other):
+        if np.abs(padded - other).max() < _STILL_M:
             return np.array(padded[1:-1, 1:-1])

@@ -29,6 +29,8 @@ HIDDEN_SHARE = 0.6
 
 PATH_MARGIN_M = ROOM_RADIUS_M + 0.03
 """The robot's centre keeps this from everything on a shortest free path: no contact and no cost."""
+_TIGHT_M = ROOM_RADIUS_M - 0.05
+"""Less than the robot's centre ever keeps, by a cell: a gap it just fits through has cells in it."""
 _COMFORT_M = ROOM_RADIUS_M + 0.08
 _START_M = ROOM_RADIUS_M + 0.15
 _GOAL_M = GOAL_RADIUS_M + 0.2
@@ -134,8 +136,8 @@ def _path_map(layout: RoomLayout) -> PathMap:
             f"Layout entry goals is {goal:.3f} m from the nearest thing; give it at least "
             f"{PATH_MARGIN_M + CELL_M:g} m."
         )
-    paths = PathMap(footprint.distance, HALF_SIZE_M, np.asarray(layout.goal), PATH_MARGIN_M)
-    if not np.isfinite(paths.length(np.asarray(layout.agent[:2]))):
+    paths = PathMap(footprint.distance, HALF_SIZE_M, np.asarray(layout.goal), PATH_MARGIN_M, _TIGHT_M)
+    if not paths.reaches(np.asarray(layout.agent[:2])):
         raise LayoutError("No free path leads from the layout's start to its goal; move or remove furniture.")
     return paths
 
