@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.nodes.conversions import to_time
 from safe_o2o_ros.perception.camera_model import CameraModel, checked_distortion
-from safe_o2o_ros.perception.decode import decode_compressed, decode_raw
+from safe_o2o_ros.perception.decode import decode_compressed, decode_raw, encode_jpeg
 from safe_o2o_ros.types import ImageArray
 
 
@@ -23,6 +25,11 @@ def from_image(message: Image | CompressedImage) -> ImageArray:
         message.encoding,
         bool(message.is_bigendian),
     )
+
+
+def to_compressed_image(pixels: ImageArray) -> CompressedImage:
+    """(h, w, 3) uint8 RGB as a JPEG message without a stamp."""
+    return CompressedImage(format="rgb8; jpeg compressed bgr8", data=array("B", encode_jpeg(pixels)))
 
 
 def from_camera_info(message: CameraInfo) -> CameraModel | None:

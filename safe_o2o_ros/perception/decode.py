@@ -131,6 +131,14 @@ def decode_compressed(data: Any, description: str = "") -> ImageArray:
     return np.asarray(pixels if reverse else _convert("COLOR_BGR2RGB", pixels), np.uint8)
 
 
+def encode_jpeg(pixels: ImageArray) -> bytes:
+    """(h, w, 3) uint8 RGB as a JPEG picture."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return bytes(cv2.imencode(".jpg", _convert("COLOR_RGB2BGR", pixels))[1].tobytes())
+
+
 def _png_size(content: bytes) -> tuple[int, int]:
     """(height, width) of a PNG that reaches its end. Raises FrameError."""
     if len(content) < 24 or _PNG_TAIL not in content[24:]:
