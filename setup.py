@@ -10,15 +10,6 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 SHARED = ("launch", "config", "models", "rviz")
-NODES = (
-    "camera_node",
-    "encoder_node",
-    "monitor_node",
-    "policy_node",
-    "safety_filter_node",
-    "sim_node",
-)
-
 BASE = [
     "numpy>=1.26,<3",
     "pyyaml>=6,<7",
@@ -85,6 +76,11 @@ def package_files() -> list[str]:
     return sorted(p.relative_to(package).as_posix() for p in files if p.suffix not in (".py", ".pyc"))
 
 
+def node_names() -> list[str]:
+    """The executables among the modules of nodes/."""
+    return sorted(path.stem for path in (ROOT / NAME / "nodes").glob("*_node.py"))
+
+
 META = ElementTree.parse(ROOT / "package.xml").getroot()
 NAME = META.findtext("name", "")
 
@@ -109,7 +105,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"safe-o2o = {NAME}.cli.main:main",
-            *(f"{node} = {NAME}.nodes.{node}:main" for node in NODES),
+            *(f"{node} = {NAME}.nodes.{node}:main" for node in node_names()),
         ]
     },
 )

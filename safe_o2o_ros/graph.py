@@ -165,11 +165,13 @@ def _stack(options: DeployOptions, common: dict[str, Any], base: Base) -> list[N
         enable_stamped_cmd_vel=_stamped(options, base),
         state_every_tick=True if options.record_dir else None,
         use_e_stop=True if "e_stop" in base.topics else None,
+        base_frame_id=base.base_frame_id,
         **base.limits,
     )
     if options.mode == Mode.LIMITS_ONLY.value and common["bundle"] is None:
         return [safety]  # teleoperation: there is nothing yet to encode or to propose with
-    return [node("encoder_node"), node("policy_node"), safety]
+    encoder = node("encoder_node", base_frame_id=base.base_frame_id)
+    return [encoder, node("policy_node"), safety]
 
 
 def _simulator(

@@ -103,7 +103,7 @@ def test_wheel_has_the_version_of_package_xml(wheel: Path) -> None:
 def test_every_entry_point_leads_to_a_module(wheel: Path) -> None:
     scripts = entry_points(wheel)
     assert scripts["safe-o2o"] == f"{NAME}.cli.main:main"
-    assert {"sim_node", "encoder_node", "policy_node", "safety_filter_node"} < set(scripts)
+    assert {"sim_node", "camera_node", "encoder_node", "policy_node", "safety_filter_node"} < set(scripts)
     missing = [t for t in scripts.values() if importlib.util.find_spec(t.partition(":")[0]) is None]
     assert missing == []
 

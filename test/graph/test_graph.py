@@ -12,6 +12,7 @@ from support.tiny_bundle import write_tiny_bundle
 
 from safe_o2o_ros.errors import BundleMismatchError, BundleMissingError, UsageError
 from safe_o2o_ros.graph import DeployOptions, arguments, deployment, options_from_text
+from safe_o2o_ros.nodes.parameters_page import node_specs
 from safe_o2o_ros.processes import command
 from safe_o2o_ros.resources import share_path
 
@@ -109,6 +110,20 @@ def test_a_base_file_reaches_every_node_that_it_concerns(bundle, sim_base):
     assert given["sim_node"]["base_frame_id"] == given["monitor_node"]["base_frame_id"] == "r1/base_link"
     asked = parameters("sim_node", bundle=bundle, sim=True, base=sim_base, enable_stamped_cmd_vel=True)
     assert asked["enable_stamped_cmd_vel"] is True
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sim": True, "use_sim_time": True, "use_camera_node": True, "start_enabled": True, "seed": 1},
+        {"sim": True, "lockstep": True, "episodes": 1, "use_monitor": True, "record_dir": "x", "top_size": 8},
+        {"mode": "shadow", "enable_stamped_cmd_vel": False},
+    ],
+)
+def test_nodes_are_given_only_parameters_that_they_declare(bundle, sim_base, options):
+    declared = {name: {spec.name for spec in specs} for name, _, specs in node_specs()}
+    for spec in deployment(DeployOptions(bundle=bundle, base=sim_base, **options)).nodes:
+        assert set(spec.parameters) - {"use_sim_time"} <= declared[spec.name], spec.name
 
 
 def test_without_a_bundle_the_base_says_which_robot_it_is():
