@@ -60,7 +60,12 @@ def _yaml(value: Any) -> str:
 
 def environment(graph: Graph) -> dict[str, str]:
     """The environment of the node processes: this one's and what the graph sets."""
-    env = {**os.environ, **graph.environment, PARENT_VARIABLE: str(os.getpid())}
+    return {**python_environment(), **graph.environment, PARENT_VARIABLE: str(os.getpid())}
+
+
+def python_environment() -> dict[str, str]:
+    """This process's environment, in which another Python finds this package too."""
+    env = dict(os.environ)
     root = str(Path(__file__).resolve().parent.parent)
     if root not in (*site.getsitepackages(), site.getusersitepackages()):
         # A source checkout that is imported from its folder must be found from any folder.

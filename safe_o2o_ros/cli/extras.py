@@ -18,6 +18,7 @@ ROS = (
     "sensor_msgs",
     "std_msgs",
     "std_srvs",
+    "visualization_msgs",
 )
 SIM = ("mujoco", "gymnasium")
 INFERENCE = ("onnxruntime",)

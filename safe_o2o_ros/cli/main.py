@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "collect": "record demonstrations of a simulated task into a segment store",
     "pretrain": "train a world model and a policy on a segment store and write a bundle",
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
+    "teleop": "drive with the keyboard, through the running safety filter",
     "bench": "measure latency and speed",
 }
 """Subcommand -> help line. `safe_o2o_ros.cli.<name>` defines add_arguments(parser) and run(args) -> int."""
