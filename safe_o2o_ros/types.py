@@ -48,6 +48,27 @@ class Proposal:
     """Which policy proposed it: "offline" or "online"."""
 
 
+@dataclass(frozen=True)
+class MeasuredSpeed:
+    """What odometry says of the base, beside what its commands let expect."""
+
+    speed: FloatArray
+    """(A,) float32, speed of each action channel, m/s and rad/s in base_link."""
+    age_s: float
+    """Seconds since it was received."""
+    still_s: float = 0.0
+    """Seconds since its value last changed by a single bit."""
+
+
+class Source(str, Enum):
+    """Whose wish an answer follows."""
+
+    POLICY = "policy"
+    OPERATOR = "operator"
+    NONE = "none"
+    """Nobody's: a brake."""
+
+
 class Mode(str, Enum):
     """What the safety filter does with what it computes."""
 
@@ -62,7 +83,9 @@ class Mode(str, Enum):
 class Reason(str, Enum):
     """Why the filter answered what it did; the first row of its decision table that applies."""
 
+    E_STOP = "e_stop"
     DISABLED = "disabled"
+    OPERATOR = "operator"
     WAITING = "waiting"
     STALE = "stale"
     NON_FINITE = "non_finite"
@@ -77,6 +100,7 @@ class Reason(str, Enum):
 
 BRAKE_REASONS = frozenset(
     {
+        Reason.E_STOP,
         Reason.DISABLED,
         Reason.WAITING,
         Reason.STALE,
@@ -109,3 +133,10 @@ class Decision:
     """Number of commands that were scored, 0 when none."""
     version: str
     """Bundle version used, "" when none."""
+    source: Source = Source.NONE
+    nominal: FloatArray | None = None
+    """(A,) float32 raw action that was asked for, by the policy or the operator; None when by nobody."""
+    scores: FloatArray | None = None
+    """(candidates, A + 1) float32: raw action and risk of each scored command, the nominal first."""
+    speed_source: str = "model"
+    """Where the speed came from that limits and brake start at: "odom" or "model" (executed commands)."""

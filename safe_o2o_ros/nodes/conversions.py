@@ -21,7 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.robot import RobotAdapter
-from safe_o2o_ros.types import BRAKE_REASONS, Decision, FloatArray, Latent, Mode, Proposal, Reason
+from safe_o2o_ros.types import BRAKE_REASONS, Decision, FloatArray, Latent, Mode, Proposal, Reason, Source
 
 BASE_FRAME = "base_link"
 FILTER_STATUS = "safety_filter"
@@ -98,19 +98,31 @@ def fill_twist(twist: Twist, raw: FloatArray, adapter: RobotAdapter) -> None:
 
 
 def from_twist(twist: Twist, adapter: RobotAdapter) -> FloatArray:
-    """The raw action (A,) a Twist carries; NaN stays NaN."""
+    """The raw action (A,) a Twist carries; all NaN if any of its six fields is NaN or infinite.
+
+    Beyond full scale a velocity base's channels shrink together, which keeps the curvature; others clip.
+    """
+    parts = (twist.linear, twist.angular)
+    if not all(math.isfinite(v) for part in parts for v in (part.x, part.y, part.z)):
+        return np.full(adapter.action_dim, np.nan, np.float32)
     fields = {}
     for name in adapter.action_names:
         part, axis = name.split(".")
         fields[name] = float(getattr(getattr(twist, part), axis))
+    if adapter.brake == "velocity":
+        shares = (abs(fields[n] / s) for n, s in zip(adapter.action_names, adapter.scale, strict=True))
+        most = max(1.0, *shares)
+        fields = {name: value / most for name, value in fields.items()}
     return adapter.from_twist(fields)
 
 
-def to_twist_stamped(raw: FloatArray, stamp_ns: int, adapter: RobotAdapter) -> TwistStamped:
-    """A raw action (A,) as a command in base_link."""
+def to_twist_stamped(
+    raw: FloatArray, stamp_ns: int, adapter: RobotAdapter, frame_id: str = BASE_FRAME
+) -> TwistStamped:
+    """A raw action (A,) as a command in the frame of the base."""
     message = TwistStamped()
     message.header.stamp = to_time(stamp_ns)
-    message.header.frame_id = BASE_FRAME
+    message.header.frame_id = frame_id
     fill_twist(message.twist, raw, adapter)
     return message
 
@@ -120,36 +132,49 @@ def to_proposal(message: TwistStamped, adapter: RobotAdapter) -> Proposal:
     return Proposal(from_time(message.header.stamp), from_twist(message.twist, adapter), "unknown")
 
 
-def to_state(decision: Decision, mode: Mode, robot: str) -> DiagnosticArray:
-    """The filter's answer as one DiagnosticStatus; NaN is written "nan"."""
+def to_state(
+    decision: Decision, mode: Mode, robot: str, more: Mapping[str, object] | None = None
+) -> DiagnosticArray:
+    """The filter's answer as one DiagnosticStatus; NaN is written "nan", in lists null.
+
+    `more`: keys beside the decision's (docs/safety.md lists them). A "wiring" that is not empty is a warning.
+    """
+    more = more or {}
+    text = decision.reason.value
     if decision.reason in BRAKE_REASONS:
         level = DiagnosticStatus.ERROR
-    elif decision.reason in (Reason.PASS, Reason.LIMITS_ONLY):
+    elif decision.reason in (Reason.PASS, Reason.LIMITS_ONLY, Reason.OPERATOR) and not more.get("wiring"):
         level = DiagnosticStatus.OK
     else:
         level = DiagnosticStatus.WARN
-    values: dict[str, str] = {
+    values: dict[str, object] = {
         "mode": mode.value,
-        "action": json.dumps([float(x) for x in decision.action]),
+        "action": _to_list(decision.action),
         "changed": json.dumps(decision.changed),
         "reason": decision.reason.value,
         "late_input": decision.late_input,
         "value": repr(float(decision.value)),
         "threshold": repr(float(decision.threshold)),
         "bundle": decision.version,
-        "candidates": str(decision.candidates),
+        "candidates": decision.candidates,
+        "source": decision.source.value,
+        "nominal": _to_list(decision.nominal),
+        "speed_source": decision.speed_source,
     }
-    return to_diagnostics(FILTER_STATUS, robot, level, decision.reason.value, values, decision.stamp_ns)
+    return to_diagnostics(FILTER_STATUS, robot, level, text, {**values, **more}, decision.stamp_ns)
 
 
 def from_state(message: DiagnosticArray) -> tuple[Decision, Mode]:
-    """Inverse of `to_state`. Raises FrameError when the message is not the filter's."""
+    """Inverse of `to_state`, without the scores. Raises FrameError when the message is not the filter's."""
     try:
         status = next(s for s in message.status if s.name == FILTER_STATUS)
         values = {v.key: v.value for v in status.values}
+        action = _from_list(values["action"])
+        if action is None:
+            raise ValueError("an answer always has an action")
         decision = Decision(
             stamp_ns=from_time(message.header.stamp),
-            action=np.asarray(json.loads(values["action"]), np.float32),
+            action=action,
             changed=bool(json.loads(values["changed"])),
             reason=Reason(values["reason"]),
             late_input=values["late_input"],
@@ -157,10 +182,24 @@ def from_state(message: DiagnosticArray) -> tuple[Decision, Mode]:
             threshold=float(values["threshold"]),
             candidates=int(values["candidates"]),
             version=values["bundle"],
+            source=Source(values["source"]),
+            nominal=_from_list(values["nominal"]),
+            speed_source=values["speed_source"],
         )
         return decision, Mode(values["mode"])
-    except (StopIteration, KeyError, ValueError) as error:
+    except (StopIteration, KeyError, TypeError, ValueError) as error:
         raise FrameError("a safety/state message is not the safety filter's: check the remaps") from error
+
+
+def _to_list(raw: FloatArray | None) -> str:
+    if raw is None:
+        return "[]"
+    return json.dumps([float(x) if math.isfinite(x) else None for x in raw])
+
+
+def _from_list(text: str) -> FloatArray | None:
+    numbers = [math.nan if x is None else x for x in json.loads(text)]
+    return np.asarray(numbers, np.float32) if numbers else None
 
 
 def to_diagnostics(

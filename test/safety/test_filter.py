@@ -193,7 +193,8 @@ def test_limits_are_no_override() -> None:
     subject = SafetyFilter(WHEELED, FilterConfig(brake_dt_s=PERIOD_S), LinearRisk(), 0.5, VERSION)
     decision = drive(subject, 1.0, 1.0)
     assert decision.reason is Reason.PASS and not decision.changed
-    expected = Limits(WHEELED).clip(FULL, WHEELED.zero(), PERIOD_S)
+    limits = Limits(WHEELED)
+    expected = limits.clip(FULL, limits.box(WHEELED.zero(), PERIOD_S))
     assert np.array_equal(decision.action, expected)
 
 

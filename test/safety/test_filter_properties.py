@@ -97,7 +97,7 @@ def test_every_answer_is_bounded_and_whatever_is_wrong_brakes(
             after.speed = truth.speed.copy()
             after.advance(action, elapsed)
             assert (np.abs(after.speed) <= np.abs(truth.speed) + 1e-6).all()
-        assert np.array_equal(limits.clip(action, last, PERIOD_S), action)
+        assert np.array_equal(limits.clip(action, limits.box(last, PERIOD_S)), action)
         last = action
 
 
@@ -117,7 +117,8 @@ def test_the_answer_is_the_nearest_certified_command_or_else_the_cheapest(
 
     _, last, _ = ask(before)
     reason, action, changed = ask(nominal)
-    limited = Limits(adapter).clip(nominal, last, PERIOD_S)
+    limits = Limits(adapter)
+    limited = limits.clip(nominal, limits.box(last, PERIOD_S))
     candidates = risk.asked[-1]
     assert np.array_equal(candidates[0], adapter.effective(limited))
     certified = risk.risk(candidates) <= np.float32(threshold)

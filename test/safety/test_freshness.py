@@ -12,11 +12,11 @@ from safe_o2o_ros.safety.freshness import Freshness
 
 def test_an_input_never_received_is_missing_and_late() -> None:
     fresh = Freshness({"latent": 0.5, "cmd_vel_nominal": 0.5})
-    assert fresh.missing() == "latent" and fresh.late(0.0) == "latent"
+    assert not fresh.received("latent") and fresh.late(0.0) == "latent"
     fresh.note("latent", 1, 10.0)
-    assert fresh.missing() == "cmd_vel_nominal" and fresh.late(10.0) == "cmd_vel_nominal"
+    assert fresh.received("latent") and fresh.late(10.0) == "cmd_vel_nominal"
     fresh.note("cmd_vel_nominal", 1, 10.0)
-    assert fresh.missing() == "" and fresh.late(10.0) == ""
+    assert fresh.received("cmd_vel_nominal") and fresh.late(10.0) == ""
 
 
 def test_an_input_is_late_beyond_its_own_timeout_and_not_at_it() -> None:

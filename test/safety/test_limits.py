@@ -115,11 +115,11 @@ def test_a_clipped_command_is_reachable_and_clipping_it_again_changes_no_bit(
     adapter: RobotAdapter, raw: np.ndarray, last: np.ndarray
 ) -> None:
     limits = Limits(adapter)
-    once = limits.clip(raw, last, PERIOD_S)
+    once = limits.clip(raw, limits.box(last, PERIOD_S))
     low, high = limits.box(last, PERIOD_S)
     effective = adapter.effective(once)
     assert (effective >= low - 1e-6).all() and (effective <= high + 1e-6).all()
-    assert once.dtype == np.float32 and np.array_equal(limits.clip(once, last, PERIOD_S), once)
+    assert once.dtype == np.float32 and np.array_equal(limits.clip(once, limits.box(last, PERIOD_S)), once)
 
 
 @given(ADAPTERS, ACTION, ACTION)
@@ -130,12 +130,12 @@ def test_a_reachable_command_is_kept_bit_for_bit(
     low, high = limits.box(last, PERIOD_S)
     effective = adapter.effective(raw)
     if ((effective >= low) & (effective <= high)).all():
-        assert np.array_equal(limits.clip(raw, last, PERIOD_S), raw)
+        assert np.array_equal(limits.clip(raw, limits.box(last, PERIOD_S)), raw)
 
 
 @given(ADAPTERS, ACTION)
 def test_standing_still_is_reached_by_repeated_clipping(adapter: RobotAdapter, last: np.ndarray) -> None:
     limits = Limits(adapter)
     for _ in range(6):  # 1 / (2.5 / s * 0.08 s) = 5 periods
-        last = limits.clip(adapter.zero(), last, PERIOD_S)
+        last = limits.clip(adapter.zero(), limits.box(last, PERIOD_S))
     assert np.abs(last).max() <= 1e-6
