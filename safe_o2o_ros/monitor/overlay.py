@@ -41,6 +41,8 @@ class FilterState:
     bundle: str = ""
     robot: str = ""
     """Name of the robot adapter."""
+    wiring: str = ""
+    """What is wrong with the graph around the filter, e.g. another node that sends commands."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ def _lines(state: FilterState, value: float) -> Iterator[str]:
         yield f"{state.reason.upper().replace('_', ' ')}{late}"
     if state.mode == "shadow":
         yield "SHADOW: NOT PROTECTED"
+    if state.wiring:
+        yield "WIRING: SEE DIAGNOSTICS"
     if not math.isnan(value):
         over = f" (min {state.threshold:.2f})" if math.isfinite(state.threshold) else ""
         yield f"value {value:.2f}{over}"

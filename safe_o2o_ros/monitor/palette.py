@@ -26,7 +26,7 @@ _BY_REASON: dict[str, RGBA] = {
     Reason.ESCAPE.value: CHANGE,
     Reason.SHADOW.value: UNPROTECTED,
     Reason.LIMITS_ONLY.value: UNPROTECTED,
-    "operator": OPERATOR,
+    Reason.OPERATOR.value: OPERATOR,
 }
 
 

@@ -37,6 +37,7 @@ def to_filter_state(message: DiagnosticArray) -> FilterState:
         threshold=_number(values.get("threshold", "")),
         bundle=values.get("bundle", ""),
         robot=status.hardware_id,
+        wiring=values.get("wiring", ""),
     )
 
 

@@ -140,8 +140,11 @@ class MonitorNode(ThinNode):
             held = f"the filter holds bundle {state.bundle}, the encoder runs {self._inputs.active}"
             return Verdict(Level.ERROR, held, values)
         levels = {STOP: Level.ERROR, CHANGE: Level.WARN}
+        level = levels.get(reason_colour(state.reason), Level.OK)
         late = f": {state.late_input}" if state.late_input else ""
-        return Verdict(levels.get(reason_colour(state.reason), Level.OK), f"{state.reason}{late}", values)
+        if state.wiring:
+            return Verdict(max(level, Level.WARN), f"{state.reason}{late}; {state.wiring}", values)
+        return Verdict(level, f"{state.reason}{late}", values)
 
     def _marker_verdict(self) -> Verdict:
         unusable = self._inputs.unusable + self._dropped + self._trail.dropped

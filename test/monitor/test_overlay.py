@@ -119,6 +119,11 @@ def test_shadow_mode_is_said_aloud() -> None:
     assert named(replace(DRIVING, state=state))["words"].text.startswith("STALE: latent\nSHADOW: NOT PROT")
 
 
+def test_a_fault_of_the_wiring_is_said_whatever_the_answer() -> None:
+    state = replace(DRIVING.state, wiring="teleop publishes cmd_vel too")
+    assert "WIRING: SEE DIAGNOSTICS" in named(replace(DRIVING, state=state))["words"].text
+
+
 def test_without_word_from_the_filter_nothing_looks_safe() -> None:
     shapes = named(Snapshot(adapter=POINT))
     assert set(shapes) == {"base", "words"}

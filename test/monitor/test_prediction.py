@@ -41,6 +41,12 @@ def test_a_turn_to_the_left_is_an_arc_of_radius_v_over_w() -> None:
     assert (x, y) == pytest.approx((0.5 * math.sin(1.5), 0.5 * (1.0 - math.cos(1.5))), abs=1e-3)
 
 
+def test_a_channel_of_negative_scale_goes_the_other_way() -> None:
+    mirrored = replace(INSTANT, scale=(0.5, -2.0))
+    x, y = end([1.0, 0.5], mirrored)
+    assert (x, y) == pytest.approx((0.5 * math.sin(1.5), -0.5 * (1.0 - math.cos(1.5))), abs=1e-3)
+
+
 def test_turning_on_the_spot_goes_nowhere() -> None:
     assert end([0.0, 1.0]) == pytest.approx((0.0, 0.0))
 

@@ -6,7 +6,7 @@ from array import array
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import CameraInfo, Image
@@ -65,10 +65,15 @@ class World:
         self.paths = probe.listen(Path, PATH, qos.plots())
         self.reports = probe.listen(DiagnosticArray, "diagnostics", qos.plots())
 
+    def state(self, decision):
+        message = conversions.to_state(decision, Mode.FILTER, "point")
+        message.status[0].values.append(KeyValue(key="wiring", value=self.wiring))
+        return message
+
     def behave(self):
         """Drive as usual."""
         self.reason, self.late, self.value, self.nominal = Reason.PASS, "", 0.75, AHEAD
-        self.x, self.step, self.silent = 0.0, 0.0, set()
+        self.x, self.step, self.silent, self.wiring = 0.0, 0.0, set(), ""
         self.table = np.array([[0.05, 0.0, 0.1], [0.05, 1.0, 0.9]], np.float32)
 
     def tick(self):
@@ -84,7 +89,7 @@ class World:
             "latent": conversions.to_latent_image(Latent(1, "tiny-1", np.zeros(4, np.float32), 0.0)),
             "cmd_vel_nominal": conversions.to_twist_stamped(self.nominal, 1, POINT),
             "executed_cmd": conversions.to_twist_stamped(AHEAD, 1, POINT),
-            "safety/state": conversions.to_state(decision, Mode.FILTER, "point"),
+            "safety/state": self.state(decision),
             "safety/value": Float32(data=self.value),
             "safety/candidates": candidates(self.table),
             "odom": odom,
@@ -237,6 +242,12 @@ def test_without_the_filters_word_the_picture_says_so(world):
     world.silent = {"safety/state"}
     world.until(lambda: world.shapes()["words"].text == "NO SAFETY STATE", "the missing state")
     world.until(lambda: world.status("filter").level == DiagnosticStatus.ERROR, "the error")
+
+
+def test_a_fault_of_the_wiring_is_passed_on(world):
+    world.wiring = "teleop publishes cmd_vel too"
+    world.until(lambda: world.status("filter").message == f"pass; {world.wiring}", "the fault")
+    assert world.status("filter").level == DiagnosticStatus.WARN
 
 
 def test_another_bundle_than_the_encoders_is_an_error(world):
