@@ -194,23 +194,23 @@ def _build(job: _Job) -> tuple[Any, Any]:
 
 
 def _print(console: Any, record: dict[str, Any], name: str) -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table(
-        title=f"{record['task']}, seeds {record['seed']}..{record['seed'] + record['episodes'] - 1}"
-    )
+    table = Table(box=box.SIMPLE_HEAD)
     cells = {
         "driver": name,
-        "filter": record["filter"],
-        "episodes": str(record["episodes"]),
         "reward": f"{record['reward_mean']:.2f} ± {record['reward_std']:.2f}",
         "cost": f"{record['cost_mean']:.2f} ± {record['cost_std']:.2f}",
     }
     if record["success_rate"] is not None:
         cells["success"] = f"{100 * record['success_rate']:.0f} %"
         cells["contact"] = f"{100 * record['contact_rate']:.0f} %"
-    cells["overrides / 100 ticks"] = f"{record['overrides_per_100']:.1f}"
+    cells["overrides\n/ 100 ticks"] = f"{record['overrides_per_100']:.1f}"
     for column in cells:
         table.add_column(column, justify="left" if column == "driver" else "right")
     table.add_row(*cells.values())
+    # Not the table's own title, which would wrap where the table is narrow.
+    last = record["seed"] + record["episodes"] - 1
+    console.print(f"{record['task']}, seeds {record['seed']}..{last}, filter {record['filter']}")
     console.print(table)
