@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency image -> /cmd_vel beside the bare networks, and stop times after a kill."""
+"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak of many minutes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ HOPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    parser.add_argument("what", choices=("latency", "stop"), help="what to measure")
+    parser.add_argument("what", choices=("latency", "stop", "soak"), help="what to measure")
     parser.add_argument("--task", default="PointGoal1", help="simulated task that feeds the graph")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure (default: 20)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="latency: how long (default: 20)")
     parser.add_argument(
         "--victim",
         choices=("camera", "encoder", "policy", "filter", "operator", "all"),
@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop: what is killed with SIGKILL (default: encoder)",
     )
     parser.add_argument("--repeats", type=int, default=20, help="stop: how often (default: 20)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
+    parser.add_argument("--plot", type=Path, default=Path("soak.png"), help="soak: draw it here")
     parser.add_argument("--json", type=Path, help="write the result here")
 
 
@@ -59,6 +61,15 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--repeats must be between 1 and 1000")
         result = bench_stop.measure(args, path)
         bench_stop.show(result)
+    elif args.what == "soak":
+        from safe_o2o_ros.cli import bench_soak
+        from safe_o2o_ros.report.soak_plot import write_soak_plot
+
+        if not 0.1 <= args.minutes <= 10_000.0:
+            raise UsageError("--minutes must be between 0.1 and 10000")
+        result = bench_soak.measure(args, path)
+        bench_soak.show(result)
+        write_soak_plot(args.plot, result)
     else:
         result = _latency(args, path, bundle)
         _print(result)
