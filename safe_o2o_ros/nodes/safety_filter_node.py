@@ -203,10 +203,7 @@ class SafetyFilterNode(ThinNode):
             "e_stop": self._inbox.e_stop(now_s),
             "odom": self._inbox.odom_problem(now_s) or ("frozen" if self._filter.odom_frozen else "ok"),
             **{f"age_{name}_s": f"{age:.3f}" for name, age in self._inbox.ages_s(now_s).items()},
-            **{
-                f"clock_offset_{name}_s": f"{offset:.3f}"
-                for name, offset in self._pipeline.clock_offsets_s.items()
-            },
+            **{f"clock_offset_{name}_s": f"{offset:.3f}" for name, offset in offsets.items()},
         }
 
     def closing(self) -> bool:
