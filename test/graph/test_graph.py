@@ -146,6 +146,13 @@ def test_the_simulator_tells_the_time_that_the_others_are_told_to_use(bundle):
     )
 
 
+def test_the_simulated_task_is_the_bundles_where_none_is_named(tmp_path):
+    write_tiny_bundle(tmp_path / "other", task="PointGoal2")
+    given = parameters("sim_node", bundle=str(tmp_path / "other"), sim=True)
+    assert given["task"] == "PointGoal2"
+    assert parameters("sim_node", sim=True)["task"] == "PointGoal1"
+
+
 def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
     lockstep = deployment(DeployOptions(sim=True, lockstep=True, episodes=1, bundle=bundle, use_respawn=True))
     assert all(spec.essential and not spec.respawn for spec in lockstep.nodes)
