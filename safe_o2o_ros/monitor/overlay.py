@@ -91,7 +91,7 @@ def _fan(snapshot: Snapshot) -> Iterator[Shape]:
     pairs = np.stack([paths[:, :-1], paths[:, 1:]], axis=2)
     points = _lifted(pairs.reshape(-1, 2), 0.004)
     per_path = pairs.shape[1] * 2
-    thin = (0.008, 0.0, 0.0)
+    thin = (0.006, 0.0, 0.0)
     yield shape("candidates", Kind.LINE_LIST, points, thin, np.repeat(colours, per_path, axis=0))
     ends = _lifted(paths[:, -1], 0.006)
     yield shape("candidate_ends", Kind.DOTS, ends, (0.024, 0.024, 0.024), colours)
@@ -104,7 +104,7 @@ def candidate_colours(risk: NDArray[np.float64], threshold: float) -> NDArray[np
     above = np.clip((risk - allowed) / max(1.0 - allowed, 1e-6), 0.0, 1.0)[:, None]
     warm = (1.0 - above) * _OVER_THRESHOLD + above * np.asarray(STOP)
     colours = np.where((risk <= allowed)[:, None], np.asarray(PASS), warm)
-    colours[:, 3] = 0.55
+    colours[:, 3] = 0.5
     return colours
 
 
