@@ -72,7 +72,7 @@ class CameraStream:
         vitals = Vitals(
             source=state,
             problem=problem,
-            any_frame=arrivals.any,
+            any_frame=arrivals.heard,
             silent_s=arrivals.silent_s(now_s),
             rate_hz=arrivals.rate_hz(now_s),
             expected_hz=self._settings.expected_hz,

@@ -25,7 +25,7 @@ def test_rate_and_silence_are_of_the_last_seconds() -> None:
 
 def test_before_the_first_frame_silence_counts_from_the_start() -> None:
     arrivals = Arrivals(3.0)
-    assert arrivals.silent_s(5.0) == 2.0 and not arrivals.any and arrivals.rate_hz(5.0) == 0.0
+    assert arrivals.silent_s(5.0) == 2.0 and not arrivals.heard and arrivals.rate_hz(5.0) == 0.0
 
 
 def test_the_age_of_a_frame_is_its_way_from_stamp_to_arrival() -> None:
@@ -37,6 +37,10 @@ def test_a_steady_camera_loses_nothing_and_gaps_are_counted_as_losses() -> None:
     # Every third frame comes twice in a row, then one is missing: two of three.
     thinned = [33 * i for i in range(90) if i % 3]
     assert fed(thinned).lost_share() == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_a_pause_of_the_source_is_no_loss() -> None:
+    assert fed([*range(0, 1000, 33), *range(5000, 6000, 33)]).lost_share() == 0.0
 
 
 def test_few_frames_say_nothing_of_losses() -> None:
