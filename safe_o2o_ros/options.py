@@ -24,9 +24,7 @@ class DeployOptions:
     """What a user may choose. None leaves the value of the parameters file alone."""
 
     sim: bool = _option(False, "Start sim_node in the place of cameras and base.")
-    task: str | None = _option(
-        None, "Task the bundle was made for; with sim, the simulated one, else the bundle's."
-    )
+    task: str | None = _option(None, "Task the bundle must be for; with sim, the simulated one.")
     bundle: str | None = _option(None, "Directory of the model bundle; with sim, the task's if empty.")
     mode: str | None = _option(None, "filter, shadow or limits_only.")
     seed: int | None = _option(None, "Episode i of the simulator uses seed + i.")

@@ -17,12 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Become the node: the terminal, its signals and its exit code are this command's."""
     from safe_o2o_ros.cli.extras import ROS, require
-    from safe_o2o_ros.errors import UsageError
     from safe_o2o_ros.processes import python_environment
 
     require(ROS)
-    if not sys.stdin.isatty():
-        raise UsageError("teleop reads keys, but its input is no terminal: run it in a terminal of its own")
     command = [sys.executable, "-m", "safe_o2o_ros.nodes.teleop_keyboard_node", "--ros-args"]
     if args.namespace:
         command += ["-r", f"__ns:=/{args.namespace.strip('/')}"]
