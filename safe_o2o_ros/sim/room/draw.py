@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 
 from safe_o2o_ros.sim.room.geometry import Shapes
-from safe_o2o_ros.sim.room.pieces import PATTERNS, RGB, Finish, Piece, PieceKind
+from safe_o2o_ros.sim.room.pieces import PATTERNS, PIECE_KINDS, RGB, Finish, Piece, PieceKind
 from safe_o2o_ros.sim.room.state import FloatArray
 
 FEWEST, MOST = 6, 10
@@ -37,7 +37,8 @@ def draw_furniture(rng: np.random.Generator, half_size: FloatArray) -> tuple[Pie
             if not others or Shapes([piece.outline()]).distance(np.concatenate(others)).min() >= _GAP_M:
                 pieces.append(piece)
                 break
-    return tuple(pieces)
+    # In the order in which a layout lists them: read back, the scene is the same bit for bit.
+    return tuple(p for kind in PIECE_KINDS for p in pieces if p.kind == kind)
 
 
 def draw_finish(rng: np.random.Generator, bright: bool) -> Finish:
