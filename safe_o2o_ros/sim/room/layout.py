@@ -24,7 +24,7 @@ from safe_o2o_ros.sim.room.state import FloatArray, Obstacle
 HALF_SIZE_M: FloatArray = np.array([2.5, 2.0])
 """Half the room's length and width."""
 GOAL_RADIUS_M, GOAL_HEIGHT_M = 0.15, 0.5
-HIDDEN_SHARE = 0.6
+HIDDEN_SHARE = 0.7
 """Of the drawn episodes, those that start with the goal in no camera's picture."""
 
 PATH_MARGIN_M = ROOM_RADIUS_M + 0.03
