@@ -174,9 +174,7 @@ class SafetyFilterNode(ThinNode):
     def _on_tick(self) -> None:
         self._inbox.set_timeouts(timeouts(self.parameters))
         inputs = self._inbox.deadline(self._mode, self._enabled, self._shutdown, time.monotonic())
-        urgent = inputs.e_stop or not inputs.enabled or inputs.operator is not None or inputs.refusal
-        # In lockstep whoever waits for an answer gets it; only silence and the end are answered unasked.
-        if inputs.late_input or inputs.closing or (urgent and not self._lockstep):
+        if self._inbox.is_due(inputs):
             self._answer(inputs)
 
     def _answer(self, inputs: FilterInputs) -> None:

@@ -29,8 +29,6 @@ from safe_o2o_ros.types import (
 )
 
 _NAN = float("nan")
-_LEAST_DT_S = 1e-6
-"""Two answers may come at one time; no rate is infinite over it."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class SafetyFilter:
         period_s = self._config.brake_dt_s
         elapsed_s = period_s if elapsed_s is None else elapsed_s
         # A late answer makes up for nothing: no step is larger than that of one period.
-        self._dt_s = min(max(elapsed_s, _LEAST_DT_S), period_s)
+        self._dt_s = min(elapsed_s, period_s)
         if commit:
             self._speed.advance(self._last, elapsed_s, inputs.speed)
         decision = self._table(inputs)

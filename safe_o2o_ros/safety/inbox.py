@@ -146,6 +146,14 @@ class Inbox:
             speed=None if self._config.use_odom == "never" else self._odometry.measured(odom_late, now_s),
         )
 
+    def is_due(self, inputs: FilterInputs) -> bool:
+        """Whether a deadline's inputs are to be answered: a brake or an operator waits for nobody."""
+        if inputs.late_input or inputs.closing:
+            return True
+        # In lockstep everything else waits for the frame, since simulated time waits too.
+        urgent = inputs.e_stop or not inputs.enabled or inputs.operator is not None or inputs.refusal
+        return bool(urgent) and not self._config.patient
+
     def question(self, mode: Mode, enabled: bool, closing: bool, now_s: float) -> FilterInputs | None:
         """The same for a command that waits for its answer, with its latent; None when none does."""
         proposal, latent = self._proposal, self._latent

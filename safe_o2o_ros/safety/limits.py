@@ -12,6 +12,8 @@ from safe_o2o_ros.types import FloatArray
 
 STANDING = 0.01
 """Share of the top speed below which the robot counts as standing, so that a brake ends in a plain zero."""
+_LEAST_DT_S = 1e-6
+"""Two answers may come at one time, and no rate times no time is no number."""
 _Box = tuple[NDArray[np.float64], NDArray[np.float64]]
 LAG_S = 0.3
 """Seconds a velocity base may trail its commands before they stop running ahead of it."""
@@ -86,6 +88,7 @@ class Limits:
         slipping) is not sent further ahead. `braking`: only rates bound it, since a brake may push backwards
         harder than the robot may drive backwards.
         """
+        dt_s = max(dt_s, _LEAST_DT_S)
         low, high = self._reachable(last_raw, dt_s)
         if speed is not None and self._adapter.brake == "velocity":
             measured = np.clip(np.asarray(speed, np.float64) / self._top, -1.0, 1.0)

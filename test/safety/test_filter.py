@@ -10,9 +10,10 @@ import pytest
 from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk, latent, proposal
 
 from safe_o2o_ros.robot import POINT
-from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+from safe_o2o_ros.safety.base_limits import tightened
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, Refusal, SafetyFilter
 from safe_o2o_ros.safety.limits import Limits
-from safe_o2o_ros.types import BRAKE_REASONS, Decision, Mode, Reason
+from safe_o2o_ros.types import BRAKE_REASONS, Decision, FloatArray, MeasuredSpeed, Mode, Reason, Source
 
 FULL = np.array([1.0, 1.0], np.float32)
 
@@ -33,7 +34,13 @@ GOOD = FilterInputs(True, latent(), proposal(1.0, 1.0))
     [
         (replace(GOOD, closing=True), Reason.SHUTDOWN, ""),
         (replace(GOOD, enabled=False), Reason.DISABLED, ""),
+        (replace(GOOD, e_stop="pressed"), Reason.E_STOP, ""),
+        (replace(GOOD, e_stop="silent"), Reason.E_STOP, "e_stop"),
+        (replace(GOOD, operator=np.array([math.nan, 0.0], np.float32)), Reason.NON_FINITE, "cmd_vel_teleop"),
+        (replace(GOOD, refusal=Refusal(Reason.UNKNOWN_BUNDLE, "latent")), Reason.UNKNOWN_BUNDLE, "latent"),
         (replace(GOOD, late_input="latent"), Reason.STALE, "latent"),
+        # A deadline certifies nothing, whatever is fresh.
+        (replace(GOOD, deadline=True), Reason.STALE, "cmd_vel_nominal"),
         (replace(GOOD, latent=None, late_input="latent"), Reason.WAITING, "latent"),
         (replace(GOOD, proposal=None), Reason.WAITING, "cmd_vel_nominal"),
         (replace(GOOD, latent=None), Reason.WAITING, "latent"),
@@ -43,7 +50,9 @@ GOOD = FilterInputs(True, latent(), proposal(1.0, 1.0))
         (replace(GOOD, latent=latent(version="v2")), Reason.UNKNOWN_BUNDLE, "latent"),
         # The first row that applies: several things are wrong at once.
         (FilterInputs(False, None, None, "latent", closing=True), Reason.SHUTDOWN, ""),
+        (FilterInputs(False, None, None, "latent", e_stop="silent"), Reason.E_STOP, "e_stop"),
         (FilterInputs(False, None, None, "latent"), Reason.DISABLED, ""),
+        (FilterInputs(False, None, None, "latent", operator=FULL), Reason.DISABLED, ""),
         (FilterInputs(True, None, None, "latent"), Reason.WAITING, "latent"),
         (replace(GOOD, latent=latent(version="v2", value=math.inf)), Reason.NON_FINITE, "latent"),
     ],
@@ -56,6 +65,7 @@ def test_whatever_is_unknown_brakes_and_is_named(
     assert reason in BRAKE_REASONS and decision.changed
     assert decision.action.tolist() == [0.0, 0.0]  # it stood
     assert math.isnan(decision.value) and math.isnan(decision.threshold) and decision.candidates == 0
+    assert decision.source is Source.NONE and decision.nominal is None and decision.scores is None
 
 
 @pytest.mark.parametrize("part", ["risk", "cost", "state_risk"])
@@ -203,3 +213,133 @@ def test_a_latent_of_another_frame_than_the_command_brakes_and_is_named() -> Non
     decision = subject.decide(FilterInputs(True, latent(1), proposal(1.0, 0.0, 2)))
     assert (decision.reason, decision.late_input) == (Reason.STALE, "latent")
     assert not decision.action.any()
+
+
+def wheeled(mode: Mode = Mode.FILTER, **config: object) -> SafetyFilter:
+    settings = FilterConfig(mode, brake_dt_s=PERIOD_S, **config)  # type: ignore[arg-type]
+    return SafetyFilter(WHEELED, settings, LinearRisk(), 0.5, VERSION)
+
+
+def raw(x: float, z: float) -> FloatArray:
+    return np.array([x, z], np.float32)
+
+
+def test_an_operator_drives_within_limits_without_bundle_latent_or_command() -> None:
+    subject = SafetyFilter(WHEELED, FilterConfig(brake_dt_s=PERIOD_S))
+    wish = raw(0.05, 0.1)
+    decision = subject.decide(FilterInputs(True, None, None, "latent", operator=wish, deadline=True))
+    assert (decision.reason, decision.source) == (Reason.OPERATOR, Source.OPERATOR)
+    assert not decision.changed and decision.action.tolist() == wish.tolist()
+    assert decision.nominal is not None and decision.nominal.tolist() == wish.tolist()
+
+
+def test_an_operator_goes_before_the_policy_and_answers_its_image() -> None:
+    subject = wheeled()
+    inputs = FilterInputs(True, latent(9), proposal(-1.0, 0.0, 9), operator=raw(0.05, 0.0))
+    decision = subject.decide(inputs)
+    assert (decision.reason, decision.stamp_ns) == (Reason.OPERATOR, 9)
+    assert decision.action[0] == np.float32(0.05)
+    later = subject.decide(replace(inputs, proposal=proposal(-1.0, 0.0, 10), deadline=True))
+    assert later.stamp_ns == 9  # nobody asked: the new image is still to be answered
+
+
+def test_a_wish_beyond_the_limits_keeps_its_curvature() -> None:
+    for subject, inputs in (
+        (wheeled(), FilterInputs(True, None, None, operator=raw(1.0, 0.5))),
+        (wheeled(Mode.LIMITS_ONLY), FilterInputs(True, None, proposal(1.0, 0.5))),
+    ):
+        # Standing, 0.08 forward and 0.16 turning are within reach: both shrink by 0.08.
+        np.testing.assert_allclose(subject.decide(inputs).action, [0.08, 0.04], rtol=1e-6)
+
+
+def test_where_no_multiple_of_the_wish_is_in_reach_each_channel_goes_as_far_as_it_may() -> None:
+    subject = wheeled()
+    for _ in range(5):
+        subject.decide(FilterInputs(True, None, None, operator=raw(1.0, 0.0)))
+    # At 0.4 forward: down to 0.2, and 0.16 turning.
+    action = subject.decide(FilterInputs(True, None, None, operator=raw(0.0, -1.0))).action
+    np.testing.assert_allclose(action, [0.2, -0.16], rtol=1e-5)
+
+
+def test_an_answer_comes_as_far_as_the_time_since_the_last_one_allows() -> None:
+    wish = FilterInputs(True, None, None, operator=raw(1.0, 0.0))
+    np.testing.assert_allclose(wheeled().decide(wish, 0.01).action, [0.01, 0.0], rtol=1e-6)
+    # A late answer makes up for nothing.
+    np.testing.assert_allclose(wheeled().decide(wish, 10.0).action, [0.08, 0.0], rtol=1e-6)
+
+
+def test_given_limits_bound_what_drives_and_not_the_brake() -> None:
+    bounds = tightened(WHEELED, max_velocity=[0.02, 0.0, 1.0], max_decel=[-0.0625, 0.0, -1.0])
+    subject = wheeled(bounds=bounds)
+    decision = drive(subject, 1.0, 0.0)
+    np.testing.assert_allclose(decision.action, [0.04, 0.0], rtol=1e-6)  # 0.02 of 0.5 m/s
+    # 0.0625 m/s^2 is 0.125 of the top speed per second, 0.01 per period.
+    braking = subject.decide(replace(GOOD, enabled=False))
+    np.testing.assert_allclose(braking.action, [0.03, 0.0], rtol=1e-5)
+    # A robot that may not drive backwards may still push backwards to stop.
+    still = SafetyFilter(
+        POINT,
+        FilterConfig(brake_dt_s=PERIOD_S, bounds=tightened(POINT, min_velocity=[0.0, 0.0, -3.0])),
+        LinearRisk(),
+        0.5,
+        VERSION,
+    )
+    for _ in range(10):
+        drive(still)
+    assert drive(still, -1.0).action[0] == 0.0
+    assert still.decide(replace(GOOD, enabled=False)).action[0] < 0.0
+
+
+def test_commands_do_not_run_ahead_of_a_base_that_is_blocked() -> None:
+    subject = wheeled()
+    for i in range(20):
+        # Odometry shivers a little about zero: the wheels do not turn.
+        blocked = MeasuredSpeed(raw(0.001 * (i % 2), 0.0), 0.01)
+        decision = subject.decide(replace(GOOD, proposal=proposal(1.0, 0.0), speed=blocked))
+    # What is reached in LAG_S and a period: 1.0 / s * 0.38 s, and 0.002 of the top speed.
+    assert decision.speed_source == "odom"
+    np.testing.assert_allclose(decision.action, [0.382, 0.0], atol=1e-6)
+    free = subject.decide(replace(GOOD, proposal=proposal(1.0, 0.0)))
+    assert free.speed_source == "model" and free.action[0] > 0.45
+
+
+def test_a_base_that_runs_away_is_never_told_to_drive_on() -> None:
+    subject = wheeled()
+    pushed = MeasuredSpeed(raw(0.5, 0.0), 0.01)
+    decision = subject.decide(replace(GOOD, enabled=False, speed=pushed))
+    assert decision.action.tolist() == [0.0, 0.0]
+    assert drive(subject, 0.0, 0.0).action.tolist() == [0.0, 0.0]
+
+
+def test_a_measured_speed_is_what_the_brake_pushes_against() -> None:
+    subject = make(LinearRisk())
+    decision = subject.decide(replace(GOOD, enabled=False, speed=MeasuredSpeed(raw(0.15, 0.0), 0.0)))
+    # By hand in test_limits: 0.15 m/s needs 0.60128 of the full thrust.
+    np.testing.assert_allclose(decision.action, [-0.05 * 0.60128, 0.0], atol=1e-6)
+    assert decision.speed_source == "odom"
+
+
+def test_odometry_that_is_required_and_frozen_brakes_and_else_is_left_out() -> None:
+    frozen = replace(GOOD, speed=MeasuredSpeed(raw(0.4, 0.0), 0.01, still_s=5.0))
+    decision = wheeled(require_odom=True).decide(frozen)
+    assert (decision.reason, decision.late_input) == (Reason.STALE, "odom")
+    subject = wheeled()
+    decision = subject.decide(frozen)
+    assert (decision.reason, decision.speed_source, subject.odom_frozen) == (Reason.PASS, "model", True)
+
+
+def test_the_scores_hold_every_candidate_with_its_risk_the_nominal_first() -> None:
+    decision = drive(make(LinearRisk(weight=(0.5, 0.0), bias=0.1)), 0.03, -0.3)
+    scores = decision.scores
+    assert scores is not None and scores.shape == (51, 3) and scores.dtype == np.float32
+    np.testing.assert_allclose(scores[0], [0.03, -0.3, 0.1 + 0.5 * 0.6], rtol=1e-6)
+    np.testing.assert_allclose(scores[-1], [0.05, 1.0, 0.6], rtol=1e-6)
+
+
+def test_the_mode_may_change_between_two_answers() -> None:
+    subject = make(LinearRisk(bias=1.0))
+    assert drive(subject).reason is Reason.ESCAPE
+    subject.mode = Mode.SHADOW
+    assert drive(subject).reason is Reason.SHADOW
+    subject.mode = Mode.LIMITS_ONLY
+    assert drive(subject).reason is Reason.LIMITS_ONLY

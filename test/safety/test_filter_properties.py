@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk
 
-from safe_o2o_ros.robot import POINT, RobotAdapter
+from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
+from safe_o2o_ros.safety.inbox import Inbox, InboxConfig, Timeouts
 from safe_o2o_ros.safety.limits import Limits, SpeedEstimate
-from safe_o2o_ros.types import BRAKE_REASONS, Latent, Mode, Proposal, Reason
+from safe_o2o_ros.types import BRAKE_REASONS, Decision, Latent, Mode, Proposal, Reason, Source
 
 ANY = st.floats(width=32)  # NaN and infinities too
 UNIT = st.floats(-1.0, 1.0, width=32)
@@ -37,10 +40,11 @@ RISKS = st.builds(
     weight=st.tuples(COEFFICIENT, COEFFICIENT),
     bias=st.floats(-1.0, 2.0),
     slope=st.tuples(COEFFICIENT, COEFFICIENT),
-    state_risk=ANY,
+    state_risk=UNIT | ANY,
 )
 THRESHOLDS = st.floats(0.0, 1.0)
-ADAPTERS = st.sampled_from([POINT, WHEELED])
+HEAVY = replace(POINT, name="heavy", max_accel=(1.0, 2.0), max_decel=(2.5, 5.0))
+ADAPTERS = st.sampled_from([POINT, WHEELED, ROOM_BASE])
 
 
 def build(adapter: RobotAdapter, mode: Mode, risk: LinearRisk | None, threshold: float) -> SafetyFilter:
@@ -97,7 +101,7 @@ def test_every_answer_is_bounded_and_whatever_is_wrong_brakes(
             after.speed = truth.speed.copy()
             after.advance(action, elapsed)
             assert (np.abs(after.speed) <= np.abs(truth.speed) + 1e-6).all()
-        assert np.array_equal(limits.clip(action, limits.box(last, PERIOD_S)), action)
+        assert np.array_equal(limits.clip(action, limits.box(last, elapsed)), action)
         last = action
 
 
@@ -174,3 +178,169 @@ def test_a_disabled_robot_comes_to_rest_without_reversing(
         assert (after.speed * np.sign(before) >= -1e-6).all()
     assert subject.standing
     assert (np.abs(truth.speed) <= 0.01 * np.asarray(adapter.top_speed)).all()
+
+
+JUMPS = st.sampled_from([1, 1, 1, 1, 0, -5, 3_600_000_000_000, -3_600_000_000_000])
+"""Of stamps, ns: they go on, stand still, and jump as clocks that are set do."""
+KINDS = ["pair"] * 12 + [
+    "latent",
+    "nominal",
+    "operator",
+    "odom",
+    "e_stop",
+    "enable",
+    "mode",
+    "reset",
+    "start",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something heard; only the fields its kind needs are looked at."""
+
+    kind: str
+    wait_s: float
+    jump_ns: int
+    wish: np.ndarray
+    anything: np.ndarray
+    version: str
+    yes: bool
+    mode: Mode
+
+
+WAITS = st.sampled_from([0.0, 0.01, 0.08, 0.08, 0.08, 0.1, 0.3, 0.7])
+EVENTS = st.builds(
+    Event,
+    st.sampled_from(KINDS),
+    WAITS,
+    JUMPS,
+    ACTIONS,
+    pair(UNIT | ANY),
+    st.sampled_from([VERSION, "other"]),
+    st.booleans(),
+    st.sampled_from(list(Mode)),
+)
+TICK_S = 0.05
+
+
+class Shell:
+    """Inbox and filter as the node runs them, on a clock the test holds."""
+
+    def __init__(
+        self, adapter: RobotAdapter, risk: LinearRisk | None, use_odom: str, use_e_stop: bool
+    ) -> None:
+        self.adapter = adapter
+        config = FilterConfig(brake_dt_s=PERIOD_S, require_odom=use_odom == "require")
+        self.filter = SafetyFilter(adapter, config, risk, 0.5, VERSION)
+        version = VERSION if risk else ""
+        self.inbox = Inbox(adapter, InboxConfig(version, 1, use_e_stop, use_odom), Timeouts())
+        self.mode, self.enabled, self.now_s, self.decided_s = Mode.FILTER, True, 0.0, 0.0
+        self.stamp_ns = 0
+        self.answers: list[tuple[FilterInputs, Decision, np.ndarray, float]] = []
+
+    def hear(self, event: Event) -> None:
+        kind, now_s = event.kind, self.now_s
+        if kind in ("pair", "latent", "nominal", "operator", "odom"):
+            self.stamp_ns += event.jump_ns
+        if kind == "pair":
+            self.inbox.note_e_stop(False, now_s)
+            self.inbox.note_latent(Latent(self.stamp_ns, VERSION, np.zeros(1, np.float32), 0.0), now_s)
+            self.inbox.note_proposal(Proposal(self.stamp_ns, event.wish, "offline"), now_s)
+        elif kind == "latent":
+            latent = Latent(self.stamp_ns, event.version, event.anything[:1], 0.0)
+            self.inbox.note_latent(latent, now_s)
+        elif kind == "nominal":
+            self.inbox.note_proposal(Proposal(self.stamp_ns, event.anything, "offline"), now_s)
+        elif kind == "operator":
+            self.inbox.note_operator(event.anything, self.stamp_ns, now_s)
+        elif kind == "odom":
+            self.inbox.note_odom(event.anything, self.stamp_ns, now_s)
+        elif kind == "e_stop":
+            self.inbox.note_e_stop(event.yes, now_s)
+        elif kind == "enable":
+            self.enabled = event.yes
+        elif kind == "mode":
+            self.mode = event.mode
+        elif kind == "reset":
+            self.inbox.reset()
+        elif kind == "start":
+            self.filter.reset()
+        question = self.inbox.question(self.mode, self.enabled, False, self.now_s)
+        if question is not None:
+            self.answer(question)
+
+    def tick(self) -> None:
+        inputs = self.inbox.deadline(self.mode, self.enabled, False, self.now_s)
+        if self.inbox.is_due(inputs):
+            self.answer(inputs)
+
+    def answer(self, inputs: FilterInputs) -> None:
+        self.filter.mode = self.mode
+        last, elapsed = self.filter.last_action.copy(), self.now_s - self.decided_s
+        decision = self.filter.decide(inputs, elapsed)
+        self.decided_s = self.now_s
+        self.answers.append((inputs, decision, last, min(elapsed, PERIOD_S)))
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from([POINT, WHEELED, HEAVY, ROOM_BASE]),
+    st.none() | RISKS,
+    st.sampled_from(["auto", "auto", "never", "require"]),
+    st.sampled_from([False, False, True]),
+    st.lists(EVENTS, min_size=5, max_size=30),
+)
+def test_whatever_is_heard_in_whatever_order_the_answer_is_bounded_and_ends_in_zero(
+    adapter: RobotAdapter,
+    risk: LinearRisk | None,
+    use_odom: str,
+    use_e_stop: bool,
+    history: list[Event],
+) -> None:
+    shell = Shell(adapter, risk, use_odom, use_e_stop)
+    for event in history:
+        until_s = shell.now_s + event.wait_s
+        while shell.now_s + TICK_S < until_s:
+            shell.now_s += TICK_S
+            shell.tick()
+        shell.now_s = until_s
+        shell.hear(event)
+    limits = Limits(adapter)
+    for inputs, decision, last, dt_s in shell.answers:
+        action = decision.action
+        assert np.isfinite(action).all() and np.abs(action).max() <= 1.0
+        # Within the acceleration limits; what was certified is what is executed, to the last bit.
+        assert np.array_equal(limits.clip(action, limits.box(last, dt_s)), action)
+        if decision.scores is not None:
+            assert any(np.array_equal(action, row[:2]) for row in decision.scores)
+        assert (decision.source is Source.NONE) == (decision.reason in BRAKE_REASONS)
+        # No way from unknown to pass: whoever drives was allowed to, by name.
+        if decision.reason not in BRAKE_REASONS:
+            assert inputs.enabled and not inputs.e_stop and not inputs.closing
+        if decision.source is Source.POLICY:
+            assert inputs.operator is None and not inputs.late_input and not inputs.refusal
+            assert inputs.proposal is not None and np.isfinite(inputs.proposal.action).all()
+            if decision.reason is not Reason.LIMITS_ONLY:
+                assert inputs.latent is not None and inputs.latent.version == VERSION and risk is not None
+    # Silence from here on: braking starts within the largest time-out and two ticks, then it stands.
+    for _ in range(int((0.5 + 1.2) / TICK_S) + 2):
+        shell.now_s += TICK_S
+        shell.tick()
+    _, decision, _, _ = shell.answers[-1]
+    assert decision.reason in BRAKE_REASONS and not decision.action.any()
+
+
+@given(ADAPTERS, st.floats(0.0, 3.0), ACTIONS, ACTIONS, pair(st.floats(-3.0, 3.0, width=32)))
+def test_a_measured_speed_only_ever_narrows_the_box_and_never_shuts_out_standing_still(
+    adapter: RobotAdapter, dt_s: float, last: np.ndarray, wish: np.ndarray, measured: np.ndarray
+) -> None:
+    limits = Limits(adapter)
+    low, high = limits.box(last, dt_s)
+    narrow_low, narrow_high = limits.box(last, dt_s, measured)
+    assert (low <= narrow_low).all() and (narrow_low <= narrow_high).all() and (narrow_high <= high).all()
+    stop = limits.clip(adapter.zero(), (low, high))
+    assert np.array_equal(limits.clip(stop, (narrow_low, narrow_high)), stop)
+    action = limits.scale(wish, (narrow_low, narrow_high))
+    effective = adapter.effective(action)
+    assert (effective >= narrow_low - 1e-6).all() and (effective <= narrow_high + 1e-6).all()
