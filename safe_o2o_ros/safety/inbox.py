@@ -65,7 +65,7 @@ class Inbox:
         self._odometry = OdometryCheck(adapter)
         self._operator: FloatArray | None = None
         self._operator_wrong_s = -np.inf
-        self._pressed = True
+        self._pressed_s = -np.inf
         self._forget()
 
     def _forget(self) -> None:
@@ -112,7 +112,8 @@ class Inbox:
     def note_e_stop(self, pressed: bool, now_s: float) -> None:
         """The e-stop says whether it is pressed."""
         self._freshness.note(E_STOP, None, now_s)
-        self._pressed = pressed
+        if pressed:
+            self._pressed_s = now_s
 
     def note_odom(self, speed: FloatArray, stamp_ns: int, now_s: float) -> None:
         """Odometry measured `speed` (A,), m/s and rad/s in base_link."""
@@ -178,7 +179,8 @@ class Inbox:
             return "not used"
         if self._freshness.is_late(E_STOP, now_s):
             return "silent"
-        return "pressed" if self._pressed else "clear"
+        # A button whose contact bounces is pressed.
+        return "pressed" if now_s - self._pressed_s <= self._timeouts.e_stop else "clear"
 
     def ages_s(self, now_s: float) -> Mapping[str, float]:
         """Age of every input by name, seconds, infinity when never received."""

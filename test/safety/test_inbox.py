@@ -157,6 +157,9 @@ def test_an_e_stop_locks_when_pressed_silent_or_never_heard() -> None:
     assert at(inbox, 1.501).e_stop == "silent"
     inbox.note_e_stop(True, 2.0)
     assert at(inbox, 2.0).e_stop == "pressed"
+    for now_s in (2.25, 2.5, 2.75):  # it flaps: the lock outlasts the last press
+        inbox.note_e_stop(False, now_s)
+        assert at(inbox, now_s).e_stop == ("" if now_s > 2.5 else "pressed")
     unused = make()
     unused.note_e_stop(True, 0.0)
     assert (unused.e_stop(0.0), at(unused, 0.0).e_stop) == ("not used", "")
