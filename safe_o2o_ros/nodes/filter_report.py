@@ -31,7 +31,7 @@ class FilterReport:
         """`wiring` says what is wrong with the graph around the filter, or ""; it is asked twice a second."""
         self._node, self._robot, self._ask_wiring = node, robot, wiring
         self._every_tick = every_tick
-        self._state_s = 0.0
+        self._state_s = self._wiring_s = 0.0
         self._reported: tuple[object, ...] = ()
         self._wiring = ""
         self._state = node.create_publisher(DiagnosticArray, "safety/state", qos.series(lockstep))
@@ -47,7 +47,8 @@ class FilterReport:
             self._candidates.publish(filter_messages.to_candidates_image(decision))
         kept = (decision.reason, decision.late_input, mode, more["enabled"], more["e_stop"], more["odom"])
         due = now_s - self._state_s >= _STATE_S
-        if due:
+        if now_s - self._wiring_s >= _STATE_S:
+            self._wiring_s = now_s
             self._check_wiring()
         if mode is Mode.SHADOW:
             self._node.get_logger().warning(
