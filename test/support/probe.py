@@ -24,8 +24,8 @@ DEADLINE_S = 40.0
 class Probe:
     """Subscribes, publishes and spins until a condition holds."""
 
-    def __init__(self, context: Context) -> None:
-        self.node = rclpy.create_node("probe", context=context)
+    def __init__(self, context: Context, name: str) -> None:
+        self.node = rclpy.create_node(name, context=context)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
 
@@ -58,11 +58,11 @@ class Probe:
 
 
 @contextmanager
-def probing() -> Iterator[Probe]:
+def probing(name: str = "probe") -> Iterator[Probe]:
     """A probe in a context of its own."""
     context = Context()
     rclpy.init(context=context)
-    probe = Probe(context)
+    probe = Probe(context, name)
     try:
         yield probe
     finally:
