@@ -6,6 +6,7 @@ import json
 import time
 from functools import partial
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
@@ -23,6 +24,7 @@ from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.nodes.view_check import ViewCheck
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
 from safe_o2o_ros.perception.feed import FrameFeed
+from safe_o2o_ros.perception.health import Level
 from safe_o2o_ros.perception.session import EncoderSession
 
 SPECS = (
@@ -78,7 +80,8 @@ class EncoderNode(ThinNode):
         self._feed = FrameFeed(manifest.image, manifest.period_s, p["lockstep"], p["pair_tolerance"], now_s)
         wait_s = p["executed_timeout"] or manifest.period_s / 2.0
         self._session = EncoderSession(RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s)
-        self._reported_s = now_s
+        self._reported_s, self._problem = now_s, ""
+        self._refused_commands = 0
         pipeline = qos.pipeline(p["lockstep"])
         self._surprise = self.create_publisher(Float32, "surprise", qos.series(p["lockstep"]))
         self._latent = self.create_publisher(Image, "latent", pipeline)
@@ -111,6 +114,10 @@ class EncoderNode(ThinNode):
 
     def _on_executed(self, message: TwistStamped) -> None:
         action = conversions.from_twist(message.twist, self._adapter)
+        if not np.isfinite(action).all():
+            self._refused_commands += 1
+            self._complain("refused an executed_cmd that is not finite: only the safety filter may send it")
+            return
         self._session.executed(conversions.from_time(message.header.stamp), action)
 
     def _on_image(self, camera: str, message: Image) -> None:
@@ -130,7 +137,7 @@ class EncoderNode(ThinNode):
         try:
             latent = self._session.step(now_s)
         except (FrameError, NonFiniteError) as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            self._complain(str(error))
             latent = None
         if latent is not None:
             self._surprise.publish(Float32(data=float(latent.surprise)))
@@ -140,18 +147,28 @@ class EncoderNode(ThinNode):
         if now_s - self._reported_s >= _DIAGNOSTICS_S:
             self._report(now_s)
 
+    def _complain(self, sentence: str) -> None:
+        """Say it in the log, and in the next report."""
+        self._problem = sentence
+        self.get_logger().error(sentence, throttle_duration_sec=5.0)
+
     def _report(self, now_s: float) -> None:
         for image in self._images:
             image.adapt()
         level, text, values = self._feed.report(now_s, self.parameters["rate_warning"], self._views.problems)
-        values["executed_cmd_missing"] = self._session.faults
+        if self._problem and level is Level.OK:
+            level, text = Level.WARN, self._problem
+        values |= {
+            "executed_cmd_missing": self._session.faults,
+            "executed_cmd_refused": self._refused_commands,
+        }
         stamp_ns = self.get_clock().now().nanoseconds
         self._diagnostics.publish(
             conversions.to_diagnostics(
                 "encoder_node", self._adapter.name, bytes([level]), text, values, stamp_ns
             )
         )
-        self._reported_s = now_s
+        self._reported_s, self._problem = now_s, ""
 
 
 def main() -> int:

@@ -189,7 +189,18 @@ class Robot:
         return self._stamped("cmd_vel_nominal", 0.1, math.nan)
 
     def huge_nominals(self):
-        return self._stamped("cmd_vel_nominal", HUGE, -HUGE)
+        # With a latent of the same stamp, or it would never be the one that is answered.
+        latent, nominal = self.publisher(Image, "latent"), self.publisher(TwistStamped, "cmd_vel_nominal")
+
+        def send(count):
+            stamp_ns, message = time.time_ns(), TwistStamped()
+            message.header.stamp = conversions.to_time(stamp_ns)
+            message.twist.linear.x, message.twist.angular.z = HUGE, -HUGE
+            nominal(message)
+            feature = np.zeros(STATE, np.float32)
+            latent(conversions.to_latent_image(Latent(stamp_ns, "tiny-1", feature, 0.0)))
+
+        return send
 
     def nan_executed(self):
         return self._stamped("executed_cmd", math.nan, math.inf)
