@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -34,6 +35,7 @@ class FilterReport:
         self._state_s = self._wiring_s = 0.0
         self._reported: tuple[object, ...] = ()
         self._wiring = ""
+        self._warned_s = -math.inf
         self._state = node.create_publisher(DiagnosticArray, "safety/state", qos.series(lockstep))
         self._value = node.create_publisher(Float32, "safety/value", qos.plots())
         self._candidates = node.create_publisher(Image, "safety/candidates", qos.plots())
@@ -50,15 +52,18 @@ class FilterReport:
         if now_s - self._wiring_s >= _STATE_S:
             self._wiring_s = now_s
             self._check_wiring()
-        if mode is Mode.SHADOW:
-            self._node.get_logger().warning(
-                "SHADOW MODE: the filter reports and does NOT protect the robot",
-                throttle_duration_sec=_REMINDER_S,
-            )
+        self._warn_of_shadow(mode, now_s)
         if due or kept != self._reported or self._every_tick:
             self._reported, self._state_s = kept, now_s
             keys = {**more, "wiring": self._wiring}
             self._state.publish(conversions.to_state(decision, mode, self._robot, keys))
+
+    def _warn_of_shadow(self, mode: Mode, now_s: float) -> None:
+        if mode is not Mode.SHADOW:
+            self._warned_s = -math.inf  # so that the next change to it is said at once
+        elif now_s - self._warned_s >= _REMINDER_S:
+            self._warned_s = now_s
+            self._node.get_logger().warning("SHADOW MODE: the filter reports and does NOT protect the robot")
 
     def _check_wiring(self) -> None:
         self._wiring = self._ask_wiring()
