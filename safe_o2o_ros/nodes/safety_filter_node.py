@@ -30,6 +30,9 @@ from safe_o2o_ros.safety.risk import BundleRisk
 from safe_o2o_ros.safety.silence import Silence
 from safe_o2o_ros.types import BRAKE_REASONS, FloatArray, Mode
 
+_PERIOD_S = 0.1
+"""Control period assumed where no bundle has one, seconds."""
+
 
 class SafetyFilterNode(ThinNode):
     """Answers every proposal, every missed deadline and the operator with an action and a reason."""
@@ -92,7 +95,7 @@ class SafetyFilterNode(ThinNode):
             require_odom=p["use_odom"] == "require" and not self._lockstep,
         )
         if bundle is None:
-            return SafetyFilter(self._adapter, config)
+            return SafetyFilter(self._adapter, replace(config, brake_dt_s=max(tick_s, _PERIOD_S)))
         manifest = bundle.manifest
         if tick_s > manifest.period_s and not self._lockstep:
             # The brake plans over one period and must be renewed within it, or it would reverse the robot.
