@@ -92,6 +92,10 @@ class BlindDriver:
         black = {camera: np.zeros_like(image) for camera, image in observation.items()}
         return self._inner.act(black, env, stamp_ns)
 
+    def overridden(self, action: FloatArray) -> None:
+        """Somebody else drove this period: the raw `action` (A,) was executed in place of the answer."""
+        self._executed = action
+
 
 class ScriptedDriver:
     """A demonstrator with privileged state, as a reference."""

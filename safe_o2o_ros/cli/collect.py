@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="first seed: 0-9999 for training, 20000-29999 for calibration (default: 0)",
     )
     parser.add_argument("--mix", help="shares of the demonstrators, e.g. safe:0.5,careless:0.5")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        help="let this bundle drive; the demonstrators of the mix take over where it errs",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
     parser.add_argument(
         "--images",
@@ -111,16 +116,30 @@ def plan(args: argparse.Namespace) -> list[Job]:
             "tests, so choose --seed and --episodes inside one of these"
         )
     mix = mix_of(args)
+    bundle = _checked_bundle(args)
     return [
-        Job(args.task, args.variant, kind_of(seed, mix), seed, CAMERAS, args.images)
+        Job(args.task, args.variant, kind_of(seed, mix), seed, CAMERAS, args.images, bundle)
         for seed in range(first, last + 1)
     ]
+
+
+def _checked_bundle(args: argparse.Namespace) -> str | None:
+    """Path of --bundle, if any; raises BundleError before a process starts."""
+    if args.bundle is None:
+        return None
+    from safe_o2o_ros.bundle import load_bundle
+    from safe_o2o_ros.evaluation import check_bundle_fits
+
+    check_bundle_fits(load_bundle(args.bundle, task=args.task), make_env(args.task, args.variant, CAMERAS))
+    return str(args.bundle.absolute())
 
 
 def mix_of(args: argparse.Namespace) -> dict[str, float]:
     """The shares asked for, or those of the task's robot; raises UsageError."""
     adapter = task_spec(args.task).robot.adapter
-    return parse_mix(args.mix, adapter) if args.mix else default_mix(adapter)
+    if args.mix:
+        return parse_mix(args.mix, adapter)
+    return {"safe": 1.0} if args.bundle else default_mix(adapter)
 
 
 def stored_seeds(directory: Path) -> set[int]:

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import safe_o2o_ros
+from safe_o2o_ros.cli.collect_supervised import Supervised, clearances
 from safe_o2o_ros.data.episode import Episode
 from safe_o2o_ros.data.store import encode_episode
 from safe_o2o_ros.sim.demonstrators import Demonstrator, make_demonstrator
@@ -32,6 +32,8 @@ class Job:
     seed: int
     cameras: tuple[str, ...]
     image_codec: str
+    bundle: str | None = None
+    """Directory of a bundle that drives while the demonstrator watches; None: the demonstrator drives."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,24 @@ def collect_episode(job: Job) -> Collected:
     env = make_env(job.task, job.variant, job.cameras)
     base = env.unwrapped
     driver = make_demonstrator(job.kind, base.adapter, base.period_s)
+    if job.bundle is not None:
+        driver = Supervised(driver, _bundle_driver(job.bundle), env)
     driver.reset(job.seed)
     return record(env, driver, job)
+
+
+_BUNDLES: dict[str, Any] = {}
+
+
+def _bundle_driver(path: str) -> Any:
+    """This process's driver for a bundle."""
+    from safe_o2o_ros.bundle import load_bundle
+    from safe_o2o_ros.evaluation import BundleDriver
+    from safe_o2o_ros.types import Mode
+
+    if path not in _BUNDLES:
+        _BUNDLES[path] = BundleDriver(load_bundle(path), Mode.LIMITS_ONLY)
+    return _BUNDLES[path]
 
 
 def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
@@ -112,6 +130,8 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
     info: dict[str, Any] = {}
     while not (terminated or truncated):
         start = time.perf_counter()
+        if isinstance(driver, Supervised):
+            driver.look(observation)
         action = driver.act(states[-1])
         think_s += time.perf_counter() - start
         observation, reward, terminated, truncated, info = env.step(action)
@@ -147,24 +167,9 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
             "policy": np.asarray(sources, np.uint8),
             "pose": np.array([[*s.position, s.yaw] for s in states], np.float32),
             "velocity": np.array([[*s.velocity, s.yaw_rate] for s in states], np.float32),
-            **_clearances(states),
+            **clearances(states),
         },
     )
     payload = encode_episode(episode, job.image_codec)
     outcome = episode.metadata["success"]
     return Collected(job, payload, len(episode), sum(rewards), sum(costs), goals, outcome, think_s)
-
-
-def _clearances(states: Sequence[Any]) -> dict[str, NDArray[np.float32]]:
-    """How near the robot came to what costs, metres, one row a frame, under the task's name for it."""
-    if hasattr(states[0], "clearance_m"):
-        return {"clearance": np.array([s.clearance_m for s in states], np.float32)}
-    return {"hazard_clearance": np.array([_hazard_clearance(s) for s in states], np.float32)}
-
-
-def _hazard_clearance(state: Any) -> float:
-    """Metres from the robot's centre to the nearest hazard's edge; negative inside; 10 without hazards."""
-    if not len(state.hazards):
-        return 10.0
-    offsets = np.asarray(state.hazards) - np.asarray(state.position)
-    return float(np.hypot(offsets[:, 0], offsets[:, 1]).min() - state.hazard_radius)

@@ -17,6 +17,10 @@ from safe_o2o_ros.errors import StoreError
 from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.robot import RobotAdapter
 
+SOURCE = "policy"
+"""Optional column of an episode: where each action came from."""
+NOT_A_DEMONSTRATOR = 2
+"""Sources from here on are random draws and policies (sim/demonstrators/base.py)."""
 NO_EPISODES = "{} holds no episode of at least {} steps: collect some with `safe-o2o collect`"
 
 
@@ -34,6 +38,8 @@ class Dataset:
     """(N,)."""
     cont: NDArray[np.float32]
     """(N,) 0 where the action terminated the episode, else 1: a time limit is not a termination."""
+    imitate: NDArray[np.float32]
+    """(N,) 1 where the action is a demonstrator's own, 0 where it was drawn at random or a policy's."""
     start: NDArray[np.int64]
     """(E,) first row of each episode."""
     length: NDArray[np.int64]
@@ -79,6 +85,7 @@ class Dataset:
             "reward": torch.from_numpy(self.reward[rows]),
             "cost": torch.from_numpy(self.cost[rows]),
             "cont": torch.from_numpy(self.cont[rows]),
+            "imitate": torch.from_numpy(self.imitate[rows]),
             "is_first": torch.from_numpy(is_first),
         }
 
@@ -100,6 +107,7 @@ def load_dataset(
     image: NDArray[np.uint8] | None = None
     action = np.zeros((rows, adapter.action_dim), np.float32)
     reward, cost, cont = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.ones(rows, np.float32)
+    imitate = np.ones(rows, np.float32)
     start, length, metadata = [], [], []
     row = 0
     for episode in reader:
@@ -116,6 +124,8 @@ def load_dataset(
         reward[row : row + steps] = episode.rewards
         cost[row : row + steps] = episode.costs
         cont[row + steps - 1] = 0.0 if episode.terminated else 1.0
+        if SOURCE in episode.extras:
+            imitate[row : row + steps] = episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
         start.append(row)
         length.append(steps)
         metadata.append(dict(episode.metadata))
@@ -129,6 +139,7 @@ def load_dataset(
         reward[:row],
         cost[:row],
         cont[:row],
+        imitate[:row],
         np.asarray(start, np.int64),
         np.asarray(length, np.int64),
         reader.manifest,

@@ -54,7 +54,8 @@ class WorldModel(nn.Module):
         """Loss of a batch of sequences and its terms (means).
 
         batch: image (B, T, H, W, C) uint8; previous_action, action (B, T, A) effective; reward, cost,
-        cont (B, T) of the transition that `action` makes; is_first (B, T).
+        cont (B, T) of the transition that `action` makes; imitate (B, T) 1 where that action is a
+        demonstrator's; is_first (B, T).
         """
         image = normalise(batch["image"])
         b, t = image.shape[:2]

@@ -46,7 +46,9 @@ class Percept(nn.Module):
     def losses(self, states: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean losses in nats; states (B, T, P), `batch` as for WorldModel.loss."""
         action = batch["action"]
-        behaviour = -self.behaviour.log_prob(states.flatten(0, 1), action.flatten(0, 1)).mean()
+        log_prob = self.behaviour.log_prob(states.flatten(0, 1), action.flatten(0, 1))
+        taught = batch["imitate"].flatten()
+        behaviour = -(taught * log_prob).sum() / taught.sum().clamp(min=1.0)
         soon, known = cost_ahead(batch["cost"], min(FORESIGHT, action.shape[1] // 2))
         seen = torch.cat([states[:, :known], action[:, :known]], -1)
         return {"behaviour": behaviour, "foresight": self.foresight.loss(seen, soon).mean()}

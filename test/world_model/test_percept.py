@@ -40,6 +40,18 @@ def test_the_training_pass_and_the_deployed_steps_agree():
         torch.testing.assert_close(state, trained[:, t])
 
 
+def test_only_a_demonstrators_actions_are_imitated():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales())
+    states, action = torch.randn(1, 4, CONFIG.percept), torch.rand(1, 4, 2)
+    batch = {"action": action, "cost": torch.zeros(1, 4), "imitate": torch.tensor([[1.0, 0.0, 0.0, 0.0]])}
+    before = model.percept.losses(states, batch)["behaviour"]
+    batch["action"] = torch.cat([action[:, :1], -action[:, 1:]], 1)
+    assert torch.equal(model.percept.losses(states, batch)["behaviour"], before)
+    batch["action"] = -action
+    assert not torch.equal(model.percept.losses(states, batch)["behaviour"], before)
+
+
 def test_the_guess_leaves_both_states_alone():
     torch.manual_seed(0)
     model = WorldModel(CONFIG, LossScales())
@@ -50,6 +62,7 @@ def test_the_guess_leaves_both_states_alone():
         "reward": torch.rand(2, 6),
         "cost": torch.zeros(2, 6),
         "cont": torch.ones(2, 6),
+        "imitate": torch.ones(2, 6),
         "is_first": torch.zeros(2, 6),
     }
     model.loss(batch)[1]["guess"].backward()

@@ -15,6 +15,8 @@ class Source(IntEnum):
     PLANNER = 0
     NOISE = 1
     RANDOM = 2
+    POLICY = 3
+    """A bundle drove, and no teacher."""
 
 
 class Demonstrator(Protocol):
