@@ -76,6 +76,10 @@ class BundleDriver:
         self._executed = decision.action
         return Tick(proposal.action, decision, latent.surprise)
 
+    def overridden(self, action: FloatArray) -> None:
+        """Somebody else drove this period: the raw `action` (A,) was executed in place of the answer."""
+        self._executed = action
+
 
 class BlindDriver:
     """A bundle that is shown black pictures: the reference that says what the cameras are worth."""
@@ -91,10 +95,6 @@ class BlindDriver:
         """See Driver."""
         black = {camera: np.zeros_like(image) for camera, image in observation.items()}
         return self._inner.act(black, env, stamp_ns)
-
-    def overridden(self, action: FloatArray) -> None:
-        """Somebody else drove this period: the raw `action` (A,) was executed in place of the answer."""
-        self._executed = action
 
 
 class ScriptedDriver:
