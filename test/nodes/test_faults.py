@@ -1,6 +1,7 @@
 """The fault matrix: one driving graph, every fault of support/fault_table.py, its end state and its name."""
 
 import math
+import signal
 import time
 from array import array
 from pathlib import Path
@@ -103,6 +104,8 @@ class Robot:
         self.disturb, self.pressed, self.count = None, False, 0
         while self.visitors:
             self.visitors.pop()()
+        for process in self.nodes.values():
+            process.send_signal(signal.SIGCONT)
         self.ask(self._clear, Trigger.Request())
 
     # What is published while a fault lasts. Each returns a function of the count of its calls.
@@ -307,6 +310,8 @@ def test_a_fault_ends_as_the_table_says_and_names_its_cause(robot, fault):
     robot.simulate(fault.simulate)
     if fault.send:
         robot.disturb = getattr(robot, fault.send)()
+    if fault.halt:
+        robot.nodes[fault.halt].send_signal(signal.SIGSTOP)
     robot.states.clear()
     try:
         robot.probe.until(

@@ -27,6 +27,8 @@ class Fault:
     """Faults of sim_node that are switched on, without "fault."."""
     send: str = ""
     """What the test publishes meanwhile: name of its method."""
+    halt: str = ""
+    """Node whose process is stopped (SIGSTOP) meanwhile."""
     reason: str = ""
     """Filter's reason that must be seen, with `late_input`."""
     late_input: str = ""
@@ -227,6 +229,26 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
             DRIVES,
             "nowhere: it is clipped to what a base can be told",
             send="huge_executed",
+        ),
+    ),
+    "Processes that hang": (
+        Fault(
+            "encoder hangs",
+            "encoder_node's process lives and does nothing",
+            BRAKES,
+            "`safety/state`: late input `latent`",
+            halt="encoder_node",
+            reason="stale",
+            late_input="latent",
+        ),
+        Fault(
+            "policy hangs",
+            "policy_node's process lives and does nothing",
+            BRAKES,
+            "`safety/state`: late input `cmd_vel_nominal`",
+            halt="policy_node",
+            reason="stale",
+            late_input="cmd_vel_nominal",
         ),
     ),
     "Base and odometry": (
