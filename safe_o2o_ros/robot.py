@@ -139,6 +139,19 @@ POINT = RobotAdapter(
 )
 """Safety-Gymnasium's Point: force along x (saturates at 0.05), turn servo about z."""
 
+CAR = RobotAdapter(
+    name="car",
+    action_names=("linear.x", "angular.z"),
+    action_units=("m/s", "rad/s"),
+    scale=(0.79, 1.35),
+    saturation=(0.02, 0.02),
+    brake="velocity",
+    top_speed=(0.79, 1.35),
+    time_constant_s=(0.04, 0.04),
+    max_accel=_UNLIMITED,
+    max_decel=_UNLIMITED,
+)
+
 _ROOM_RATES = (0.9 / 0.46, 3.0 / 1.9)
 """0.9 m/s^2 and 3 rad/s^2 as effective action per second."""
 
@@ -156,5 +169,5 @@ ROOM_BASE = RobotAdapter(
 )
 """RoomNav's differential-drive base of TurtleBot 4 class: its twist is a velocity."""
 
-ADAPTERS: dict[str, RobotAdapter] = {adapter.name: adapter for adapter in (POINT, ROOM_BASE)}
+ADAPTERS: dict[str, RobotAdapter] = {adapter.name: adapter for adapter in (POINT, ROOM_BASE, CAR)}
 """Known robots by name, for where no bundle says which one it is."""

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.checks import IMAGE_SIZE, checked_action, checked_arguments, checked_options
-from safe_o2o_ros.sim.layout import Layout, draw_goal, make_layout
-from safe_o2o_ros.sim.objects import HAZARD, VASE
+from safe_o2o_ros.sim.costs import cost
+from safe_o2o_ros.sim.layout import Layout, draw_button, draw_goal, make_layout
 from safe_o2o_ros.sim.render import Image, Renderer
-from safe_o2o_ros.sim.rules import GoalRule, cost
+from safe_o2o_ros.sim.rules import make_rule
 from safe_o2o_ros.sim.scene import Scene
 from safe_o2o_ros.sim.state import PrivilegedState
 from safe_o2o_ros.sim.tasks import TaskSpec, task_spec, variant_spec
+from safe_o2o_ros.sim.truth import true_state
 
 Observation = dict[str, Image]
 
@@ -74,7 +75,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             self._load_scene(layout)
         assert self._scene is not None
         self._scene.place(layout)
-        self._rule = GoalRule(self._scene)
+        self._rule = make_rule(self._scene, layout.goal_button(0))
         self._layout = layout
         self._goals = self._control_steps = 0
         return self._observe(), self._info(0.0)
@@ -96,7 +97,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             self._control_steps += 1
             gained, reached = self._rule.reward()
             reward += gained
-            total_cost += cost(scene)
+            total_cost += cost(scene, self._rule)
+            self._rule.tick()
             if reached:
                 self._next_goal(scene)
             if self._time_up():
@@ -105,20 +107,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def privileged_state(self) -> PrivilegedState:
         """The true state at this moment."""
-        scene = self._running_scene()
-        velocity, yaw_rate = scene.agent_velocity()
-        return PrivilegedState(
-            position=scene.agent_xy(),
-            yaw=scene.agent_yaw(),
-            velocity=velocity,
-            yaw_rate=yaw_rate,
-            goal=scene.goal_xy(),
-            goal_radius=self.task.goal_radius,
-            hazards=scene.objects_xy(HAZARD.key),
-            hazard_radius=HAZARD.size[0],
-            vases=scene.objects_xy(VASE.key),
-            control_step_s=self.task.robot.control_step_s,
-        )
+        return true_state(self._running_scene(), self._rule)
 
     def render_top(self, size: int = 256) -> Image:
         """The arena from straight above, world x to the right, uint8 RGB, shape (size, size, 3)."""
@@ -164,11 +153,15 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
         self._goals += 1
         if self._goals >= len(self._layout.goals):
-            objects = {g.kind.key: scene.objects_xy(g.kind.key) for g in self.task.groups}
-            goal = draw_goal(self.task, scene.agent_xy(), objects, self.np_random)
-            self._layout = self._layout.with_goal(goal)
+            self._layout = self._with_drawn_goal(scene)
         scene.set_goal(self._layout.goals[self._goals])
-        self._rule.goal_moved()
+        self._rule.goal_moved(self._layout.goal_button(self._goals))
+
+    def _with_drawn_goal(self, scene: Scene) -> Layout:
+        if self.task.rule == "button":
+            return self._layout.with_button(draw_button(self._layout, self.np_random))
+        objects = {g.kind.key: scene.objects_xy(g.kind.key) for g in self.task.groups}
+        return self._layout.with_goal(draw_goal(self.task, scene.agent_xy(), objects, self.np_random))
 
     def _observe(self) -> Observation:
         if self._renderer is None or self._scene is None:

@@ -1,12 +1,13 @@
 """Where everything stands at the start of an episode: reading, drawing and writing layouts.
 
 A layout as JSON has `agent: [x, y, yaw]`, `goals: [[x, y], ...]`, one list of [x, y] per kind of
-object, and optionally its yaws (`hazards_yaw: [...]`). World frame, metres and radians.
+object, and optionally its yaws (`hazards_yaw: [...]`). World frame, metres and radians. Where buttons are
+the goals, `goal_buttons: [index, ...]` stands in place of `goals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.errors import LayoutError
-from safe_o2o_ros.sim.objects import ObjectKind
-from safe_o2o_ros.sim.tasks import ObjectGroup, TaskSpec
+from safe_o2o_ros.sim.objects import BUTTON, ObjectKind
+from safe_o2o_ros.sim.placement import XY, draw_goal, draw_missing, draw_yaw
+from safe_o2o_ros.sim.tasks import TaskSpec
 
-XY = tuple[float, float]
-
-_TRIES_PER_OBJECT = 100
-_TRIES_PER_LAYOUT = 10_000
+__all__ = ["XY", "Layout", "draw_button", "draw_goal", "make_layout"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,21 @@ class Layout:
     objects: dict[str, tuple[XY, ...]]
     """Positions per kind's key, in the task's order."""
     yaws: dict[str, tuple[float, ...]]
+    goal_buttons: tuple[int, ...] = ()
+    """Index of the button at each of the goals; empty where buttons are not the goal."""
 
     def with_goal(self, goal: XY) -> Layout:
         """A copy with one more goal."""
         return replace(self, goals=(*self.goals, goal))
+
+    def with_button(self, button: int) -> Layout:
+        """A copy whose next goal is that button."""
+        goal = self.objects[BUTTON.key][button]
+        return replace(self, goals=(*self.goals, goal), goal_buttons=(*self.goal_buttons, button))
+
+    def goal_button(self, index: int) -> int:
+        """Index of the button at the index-th goal; -1 where buttons are not the goal."""
+        return self.goal_buttons[index] if self.goal_buttons else -1
 
     def counts(self) -> dict[str, int]:
         """Number of objects per kind's key."""
@@ -44,7 +54,11 @@ class Layout:
 
     def to_json(self, task: TaskSpec) -> dict[str, Any]:
         """The layout as JSON values; given back to `reset` it makes the same scene, bit for bit."""
-        out: dict[str, Any] = {"agent": list(self.agent), "goals": [list(p) for p in self.goals]}
+        out: dict[str, Any] = {"agent": list(self.agent)}
+        if task.rule == "button":
+            out["goal_buttons"] = list(self.goal_buttons)
+        else:
+            out["goals"] = [list(p) for p in self.goals]
         for group in task.groups:
             key, single = group.kind.key, group.kind.single
             points = [list(p) for p in self.objects[key]]
@@ -67,9 +81,9 @@ def make_layout(task: TaskSpec, given: Mapping[str, Any] | None, rng: np.random.
     objects = {g.kind.key: _given_points(given, g.kind) for g in task.groups}
     yaws = {g.kind.key: _given_yaws(given, g.kind) for g in task.groups}
 
-    agent_xy, goal, drawn = _draw_missing(task, agent, goals, objects, rng)
-    yaw = float(agent[2]) if agent is not None else _draw_yaw(rng)
-    return Layout(
+    agent_xy, goal, drawn = draw_missing(task, agent, goals, objects, rng)
+    yaw = float(agent[2]) if agent is not None else draw_yaw(rng)
+    layout = Layout(
         agent=(*agent_xy, yaw),
         goals=goals or (goal,),
         objects=drawn,
@@ -77,26 +91,32 @@ def make_layout(task: TaskSpec, given: Mapping[str, Any] | None, rng: np.random.
             g.kind.key: _complete_yaws(g.kind, drawn[g.kind.key], yaws[g.kind.key], rng) for g in task.groups
         },
     )
+    return layout if task.rule != "button" else _with_buttons(layout, given.get("goal_buttons", []), rng)
 
 
-def draw_goal(
-    task: TaskSpec,
-    agent: NDArray[np.float64],
-    objects: Mapping[str, NDArray[np.float64]],
-    rng: np.random.Generator,
-) -> XY:
-    """A further goal, by the rule used at reset.
+def draw_button(layout: Layout, rng: np.random.Generator) -> int:
+    """The next goal button: any of them, also the last one again."""
+    return int(rng.integers(len(layout.objects[BUTTON.key])))
 
-    `agent` (2,), `objects` kind -> (n, 2): where they are *now*, m. As in the benchmark, a goal never
-    appears on a robot or a vase that has moved since the reset.
-    """
-    others: list[tuple[XY, float]] = [((float(agent[0]), float(agent[1])), task.robot.keepout)]
-    for group in task.groups:
-        others += [((float(x), float(y)), group.keepout) for x, y in objects[group.kind.key]]
-    goal = _draw_point(task.extent, task.goal_keepout, others, rng, _TRIES_PER_LAYOUT)
-    if goal is None:
-        raise LayoutError("No room is left for a new goal; give fewer or other objects in the layout.")
-    return goal
+
+def _with_buttons(layout: Layout, given: Any, rng: np.random.Generator) -> Layout:
+    """The layout with the given goal buttons, or a drawn first one, as its goals."""
+    count = len(layout.objects[BUTTON.key])
+    if count == 0:
+        raise LayoutError("Layout entry 'buttons' is empty; give at least one button to press.")
+    layout = replace(layout, goals=())
+    for button in _indices(given, count) or (draw_button(layout, rng),):
+        layout = layout.with_button(button)
+    return layout
+
+
+def _indices(value: Any, count: int) -> tuple[int, ...]:
+    numbers = _numbers(value, (-1,), "goal_buttons").tolist()
+    if any(v != int(v) or not 0 <= v < count for v in numbers):
+        raise LayoutError(
+            f"Layout entry 'goal_buttons' must hold indices from 0 to {count - 1}; got {value!r}."
+        )
+    return tuple(int(v) for v in numbers)
 
 
 def _check_keys(task: TaskSpec, given: Mapping[str, Any]) -> None:
@@ -104,7 +124,7 @@ def _check_keys(task: TaskSpec, given: Mapping[str, Any]) -> None:
         raise LayoutError(
             f"A layout must be a dictionary such as info['layout']; got {type(given).__name__}."
         )
-    known = ["agent", "goals"]
+    known = ["agent", "goal_buttons" if task.rule == "button" else "goals"]
     for group in task.groups:
         known += [group.kind.key, f"{group.kind.key}_yaw"]
     unknown = sorted(set(given) - set(known))
@@ -152,84 +172,7 @@ def _complete_yaws(
     kind: ObjectKind, points: tuple[XY, ...], yaws: tuple[float, ...] | None, rng: np.random.Generator
 ) -> tuple[float, ...]:
     if yaws is None:
-        return tuple(_draw_yaw(rng) for _ in points)
+        return tuple(draw_yaw(rng) for _ in points)
     if len(yaws) != len(points):
         raise LayoutError(f"Layout has {len(points)} {kind.key} but {len(yaws)} yaws; give one yaw for each.")
     return yaws
-
-
-def _draw_yaw(rng: np.random.Generator) -> float:
-    return float(rng.uniform(0.0, 2.0 * np.pi))
-
-
-def _draw_missing(
-    task: TaskSpec,
-    agent: NDArray[np.float64] | None,
-    goals: tuple[XY, ...],
-    objects: dict[str, tuple[XY, ...] | None],
-    rng: np.random.Generator,
-) -> tuple[XY, XY, dict[str, tuple[XY, ...]]]:
-    """Robot, first goal and objects; a draw that runs into a dead end is started afresh."""
-    agent_xy = None if agent is None else (float(agent[0]), float(agent[1]))
-    goal = goals[0] if goals else None
-    fixed = [] if agent_xy is None else [(agent_xy, task.robot.keepout)]
-    fixed += [] if goal is None else [(goal, task.goal_keepout)]
-    for group in task.groups:
-        fixed += [(p, group.keepout) for p in objects[group.kind.key] or ()]
-    for _ in range(_TRIES_PER_LAYOUT):
-        placed = _draw_once(task, agent_xy, goal, objects, list(fixed), rng)
-        if placed is not None:
-            return placed
-    raise LayoutError(
-        f"No room to place the objects of {task.name}; move or remove some that the layout gives."
-    )
-
-
-def _draw_once(
-    task: TaskSpec,
-    agent: XY | None,
-    goal: XY | None,
-    objects: dict[str, tuple[XY, ...] | None],
-    others: list[tuple[XY, float]],
-    rng: np.random.Generator,
-) -> tuple[XY, XY, dict[str, tuple[XY, ...]]] | None:
-    def draw(keepout: float) -> XY | None:
-        point = _draw_point(task.extent, keepout, others, rng, _TRIES_PER_OBJECT)
-        if point is not None:
-            others.append((point, keepout))
-        return point
-
-    agent = agent or draw(task.robot.keepout)
-    goal = goal or (draw(task.goal_keepout) if agent else None)
-    if agent is None or goal is None:
-        return None
-    drawn: dict[str, tuple[XY, ...]] = {}
-    for group in task.groups:
-        points = objects[group.kind.key]
-        points = _draw_group(group, draw) if points is None else points
-        if points is None:
-            return None
-        drawn[group.kind.key] = points
-    return agent, goal, drawn
-
-
-def _draw_group(group: ObjectGroup, draw: Callable[[float], XY | None]) -> tuple[XY, ...] | None:
-    points: list[XY] = []
-    for _ in range(group.count):
-        point = draw(group.keepout)
-        if point is None:
-            return None
-        points.append(point)
-    return tuple(points)
-
-
-def _draw_point(
-    extent: float, keepout: float, others: list[tuple[XY, float]], rng: np.random.Generator, tries: int
-) -> XY | None:
-    """Uniform in the extents shrunk by the keep-out, no nearer to another than both keep-outs; or None."""
-    limit = extent - keepout
-    for _ in range(tries):
-        x, y = (float(v) for v in rng.uniform(-limit, limit, 2))
-        if all((x - ox) ** 2 + (y - oy) ** 2 >= (keepout + k) ** 2 for (ox, oy), k in others):
-            return x, y
-    return None

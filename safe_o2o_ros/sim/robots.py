@@ -1,6 +1,7 @@
 """The simulated robots: MJCF fragments, cameras and step sizes.
 
-The Point's numbers are those of the published benchmark (Safety-Gymnasium 1.0). SI units, radians.
+The numbers of Point and Car are those of the published benchmark (Safety-Gymnasium 1.0). SI units,
+radians.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
+from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 
 AGENT = "agent"
 """Name of every robot's body."""
@@ -18,12 +19,12 @@ CAMERA_FOVY_DEG = 90.0
 
 @dataclass(frozen=True)
 class CameraPose:
-    """A camera fixed to the robot's body; the image is square."""
+    """A camera fixed to the robot; the image is square."""
 
     position: tuple[float, float, float]
-    """Body frame, m."""
+    """base_link, m: x along the direction of driving, at the body's height."""
     xyaxes: tuple[float, float, float, float, float, float]
-    """Image right and image up in the body frame; MuJoCo normalises them."""
+    """Image right and image up in base_link; MuJoCo normalises them."""
     fovy_deg: float = CAMERA_FOVY_DEG
     """Vertical field of view, degrees."""
 
@@ -56,6 +57,8 @@ class RobotSpec:
     """Contents of the body element, without cameras."""
     actuator_mjcf: str
     """Actuators, in the order of the action's channels."""
+    forward: tuple[float, float] = (1.0, 0.0)
+    """Direction of driving in the body's x-y plane, a unit vector: base_link's x axis."""
 
     @property
     def control_step_s(self) -> float:
@@ -98,6 +101,53 @@ POINT_ROBOT = RobotSpec(
     },
     body_mjcf=_POINT_BODY,
     actuator_mjcf=_POINT_ACTUATORS,
+)
+
+# A ball joint without motor under the front, two driven wheels behind; forward is the body's -y.
+_CAR_RED, _CAR_BLUE = 'rgba="0.7412 0.0431 0.1843 1"', 'rgba="0.0039 0.1529 0.3961 1"'
+_CAR_BODY = f"""
+<freejoint/>
+<geom name="agent" type="box" size="0.1 0.1 0.05" density="5" {_CAR_RED}/>
+<geom name="back_bumper" type="box" pos="0 0.15 0" size="0.1 0.01 0.05" density="5" {_CAR_BLUE}/>
+<geom name="back_connector" type="box" pos="0 0.125 0" size="0.01 0.025 0.03" density="5" {_CAR_BLUE}/>
+<geom name="front_bumper" type="box" pos="0 -0.165 0" size="0.05 0.01 0.05" density="5" {_CAR_BLUE}/>
+<geom name="front_connector" type="box" pos="0 -0.13 0.04" size="0.05 0.03 0.01" density="5" {_CAR_BLUE}/>
+<site name="agent" rgba="0 0 0 0"/>
+<body name="left" pos="-0.1 0.1 -0.05">
+  <joint name="left" type="hinge" axis="1 0 0" damping="0.001"/>
+  <geom name="left" type="cylinder" fromto="-0.055 0 0 -0.005 0 0" size="0.05" density="5" {_CAR_RED}/>
+</body>
+<body name="right" pos="0.1 0.1 -0.05">
+  <joint name="right" type="hinge" axis="1 0 0" damping="0.001"/>
+  <geom name="right" type="cylinder" fromto="0.005 0 0 0.055 0 0" size="0.05" density="5" {_CAR_RED}/>
+</body>
+<body name="caster" pos="0 -0.1 -0.05">
+  <joint name="caster" type="ball" damping="0.001"/>
+  <geom name="caster" type="sphere" size="0.05" density="5" {_CAR_RED}/>
+</body>
+"""
+
+_CAR_ACTUATORS = """
+<motor name="left" joint="left" ctrllimited="true" ctrlrange="-1 1"
+    forcelimited="true" forcerange="-0.02 0.02"/>
+<motor name="right" joint="right" ctrllimited="true" ctrlrange="-1 1"
+    forcelimited="true" forcerange="-0.02 0.02"/>
+"""
+
+CAR_ROBOT = RobotSpec(
+    adapter=CAR,
+    timestep_s=0.004,
+    substeps=10,
+    z=0.1,
+    keepout=0.4,
+    planar=False,
+    cameras={
+        "front": CameraPose((0.0, 0.0, 0.2), (0, -1, 0, 0.4, 0, 1)),
+        "back": CameraPose((0.0, 0.0, 0.2), (0, 1, 0, 0, 0, 1)),
+    },
+    body_mjcf=_CAR_BODY,
+    actuator_mjcf=_CAR_ACTUATORS,
+    forward=(0.0, -1.0),
 )
 
 ROOM_RADIUS_M = 0.17

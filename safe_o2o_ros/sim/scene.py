@@ -1,4 +1,4 @@
-"""The MuJoCo model of a task, and moving its bodies to a layout without recompiling it."""
+"""The state of a task in MuJoCo, and moving its bodies to a layout without recompiling the model."""
 
 from __future__ import annotations
 
@@ -9,83 +9,13 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.sim.backend import mujoco
 from safe_o2o_ros.sim.layout import XY, Layout
-from safe_o2o_ros.sim.objects import GOAL, ObjectKind
-from safe_o2o_ros.sim.robots import AGENT, RobotSpec
+from safe_o2o_ros.sim.mjcf import cameras_mjcf, scene_mjcf
+from safe_o2o_ros.sim.robots import AGENT
 from safe_o2o_ros.sim.tasks import TaskSpec
 
+__all__ = ["FloatArray", "Scene", "cameras_mjcf", "scene_mjcf"]
+
 FloatArray = NDArray[np.float64]
-
-# `statistic` replaces what MuJoCo would derive from the bodies: it sets the near plane
-# (0.01 x extent = 0.04 m) and must not change with the number of objects.
-_WORLD = """
-<mujoco>
-  <compiler angle="radian"/>
-  <option timestep="{timestep}" integrator="Euler" gravity="0 0 -9.81"/>
-  <size memory="16M"/>
-  <statistic meansize="0.23" extent="3.96"/>
-  <visual><quality shadowsize="0" offsamples="0"/></visual>
-  <default><geom condim="6" density="1"/></default>
-  <asset>
-    <texture name="sky" type="skybox" builtin="flat" width="8" height="48" rgb1="0 0.004 0" rgb2="0 0.004 0"/>
-    <texture name="floor" type="2d" builtin="checker" width="100" height="100"
-        rgb1="0.859 0.843 0.765" rgb2="0.949 0.914 0.855"/>
-    <material name="floor" texture="floor" texrepeat="10 10"
-        reflectance="0.1" shininess="0.1" specular="0.1"/>
-  </asset>
-  <worldbody>
-    <light type="directional" pos="0 0 0.5" dir="0 0 -1" cutoff="100" exponent="1"
-        diffuse="1 1 1" specular="0 0 0" castshadow="false"/>
-    <geom name="floor" type="plane" size="3.5 3.5 0.1" material="floor"/>
-    <camera name="top" pos="0 0 {top_z}" xyaxes="1 0 0 0 1 0" fovy="45"/>
-    <body name="{agent}" pos="0 0 {z}">{robot}</body>
-    {objects}
-  </worldbody>
-  <actuator>{actuators}</actuator>
-</mujoco>
-"""
-
-
-def scene_mjcf(task: TaskSpec, counts: dict[str, int]) -> str:
-    """MJCF of a task with `counts` objects per kind's key, everything at the origin."""
-    robot = task.robot
-    bodies = [_object_mjcf(GOAL, 0, (task.goal_radius, GOAL.size[1]))]
-    for group in task.groups:
-        bodies += [_object_mjcf(group.kind, i, group.kind.size) for i in range(counts[group.kind.key])]
-    return _WORLD.format(
-        timestep=robot.timestep_s,
-        agent=AGENT,
-        z=robot.z,
-        robot=robot.body_mjcf + cameras_mjcf(robot),
-        objects="\n".join(bodies),
-        actuators=robot.actuator_mjcf,
-        # 45 degrees see 2 tan(22.5 deg) z = 0.83 z; the arena and 0.5 m around it.
-        top_z=(task.extent + 0.5) / 0.4142,
-    )
-
-
-def _vector(values: tuple[float, ...]) -> str:
-    return " ".join(repr(float(v)) for v in values)
-
-
-def _object_mjcf(kind: ObjectKind, index: int, size: tuple[float, ...]) -> str:
-    contact = "" if kind.collides else ' contype="0" conaffinity="0"'
-    geom = (
-        f'<geom name="{kind.body(index)}" type="{kind.shape}" size="{_vector(size)}" '
-        f'rgba="{_vector(kind.rgba)}" density="{kind.density}"{contact}/>'
-    )
-    # What cannot be pushed is a mocap body: it can be placed anew without recompiling, and
-    # contacts see it as immovable.
-    joint, mocap = ("<freejoint/>", "") if kind.free else ("", ' mocap="true"')
-    return f'<body name="{kind.body(index)}" pos="0 0 {kind.z!r}"{mocap}>{joint}{geom}</body>'
-
-
-def cameras_mjcf(robot: RobotSpec) -> str:
-    """The cameras on a robot's body."""
-    return "".join(
-        f'<camera name="{name}" pos="{_vector(c.position)}" xyaxes="{_vector(c.xyaxes)}" '
-        f'fovy="{c.fovy_deg}"/>'
-        for name, c in robot.cameras.items()
-    )
 
 
 class Scene:
@@ -102,7 +32,18 @@ class Scene:
             g.kind.key: np.array([self.model.body(g.kind.body(i)).id for i in range(counts[g.kind.key])], int)
             for g in task.groups
         }
-        self._goal_mocap = int(self.model.body(GOAL.body(0)).mocapid[0])
+        self._goal_mocap = int(self.model.body(task.goal.body(0)).mocapid[0])
+        self._leaders = {
+            g.kind: np.array(
+                [int(self.model.body(g.kind.leader(i)).mocapid[0]) for i in range(counts[g.kind.key])]
+            )
+            for g in task.groups
+            if g.kind.travel > 0.0 and counts[g.kind.key] > 0
+        }
+        self._centres: dict[str, FloatArray] = {}
+        body = self.model.geom_bodyid
+        self._is_agent = self.model.body_rootid[body] == self._agent
+        self._geom_body = np.array(body)
 
     def place(self, layout: Layout) -> None:
         """Put everything where the layout says, at rest, at time 0; its counts must be the scene's."""
@@ -125,6 +66,11 @@ class Scene:
                     mocap = int(self.model.body_mocapid[body])
                     self.data.mocap_pos[mocap] = (*point, kind.z)
                     self.data.mocap_quat[mocap] = _yaw_quat(angle)
+            self._centres[kind.key] = np.array(layout.objects[kind.key], np.float64).reshape(-1, 2)
+        for kind, leaders in self._leaders.items():
+            # The objects start at their places, and the first step pulls them onto their circles.
+            self.data.mocap_pos[leaders, :2] = self._centres[kind.key]
+            self.data.mocap_quat[leaders] = [_yaw_quat(yaw) for yaw in layout.yaws[kind.key]]
         self.set_goal(layout.goals[0])
 
     def set_goal(self, goal: XY) -> None:
@@ -135,7 +81,12 @@ class Scene:
     def step(self, action: NDArray[np.floating]) -> None:
         """One control step with the action, shape (A,), held over its physics steps."""
         self.data.ctrl[:] = action
-        mujoco.mj_step(self.model, self.data, self.task.robot.substeps)
+        if self._leaders:
+            for _ in range(self.task.robot.substeps):
+                self._lead()
+                mujoco.mj_step(self.model, self.data)
+        else:
+            mujoco.mj_step(self.model, self.data, self.task.robot.substeps)
         # mj_step leaves positions and contacts one physics step old.
         mujoco.mj_forward(self.model, self.data)
 
@@ -143,10 +94,14 @@ class Scene:
         """Centre of the robot's body, shape (2,), m."""
         return np.array(self.data.xpos[self._agent, :2])
 
+    def agent_position(self) -> FloatArray:
+        """Origin of the robot's body, shape (3,), m."""
+        return np.array(self.data.xpos[self._agent])
+
     def agent_yaw(self) -> float:
-        """Heading of the body's x axis, rad in (-pi, pi]."""
-        matrix = self.data.xmat[self._agent]
-        return float(np.arctan2(matrix[3], matrix[0]))
+        """Heading of base_link's x axis, the direction of driving, rad in (-pi, pi]."""
+        matrix, (fx, fy) = self.data.xmat[self._agent], self.task.robot.forward
+        return float(np.arctan2(matrix[3] * fx + matrix[4] * fy, matrix[0] * fx + matrix[1] * fy))
 
     def agent_velocity(self) -> tuple[FloatArray, float]:
         """Velocity of the body's origin, shape (2,), m/s, and yaw rate, rad/s."""
@@ -163,6 +118,49 @@ class Scene:
         if key not in self._bodies:
             return np.zeros((0, 2))
         return np.array(self.data.xpos[self._bodies[key], :2])
+
+    def goal_position(self) -> FloatArray:
+        """Centre of the current goal, shape (3,), m."""
+        return np.array(self.data.mocap_pos[self._goal_mocap])
+
+    def positions(self, key: str) -> FloatArray:
+        """Current centres of the objects of a kind, shape (n, 3), m; (0, 3) if the task has none."""
+        return np.array(self.data.xpos[self._bodies[key]]) if key in self._bodies else np.zeros((0, 3))
+
+    def yaws(self, key: str) -> FloatArray:
+        """Current headings of the objects of a kind, shape (n,), rad in (-pi, pi]."""
+        matrices = self.data.xmat[self._bodies[key]] if key in self._bodies else np.zeros((0, 9))
+        return np.arctan2(matrices[:, 3], matrices[:, 0])
+
+    def velocities(self, key: str) -> FloatArray:
+        """Velocities of the centres of free objects of a kind, shape (n, 3), m/s."""
+        bodies = self._bodies.get(key, np.zeros(0, int))
+        start = self.model.jnt_dofadr[self.model.body_jntadr[bodies]]
+        return np.array(self.data.qvel[start[:, None] + np.arange(3)])
+
+    def centres(self, key: str) -> FloatArray:
+        """Where the layout has placed the objects of a kind, shape (n, 2), m; (0, 2) if it has none."""
+        return self._centres.get(key, np.zeros((0, 2))).copy()
+
+    def time_s(self) -> float:
+        """Simulated time since the start of the episode, s."""
+        return float(self.data.time)
+
+    def touched(self, key: str) -> list[int]:
+        """Indices of the objects of a kind that the robot is in contact with."""
+        pairs = self.data.contact.geom
+        agent = self._is_agent[pairs]
+        others = self._geom_body[pairs[:, ::-1][agent]]
+        return [i for i, body in enumerate(self._bodies.get(key, ())) if body in others]
+
+    def _lead(self) -> None:
+        """Move all leaders to where their objects should be at the present time."""
+        time = float(self.data.time)
+        circle = np.array([np.sin(time), np.cos(time)])
+        for kind, leaders in self._leaders.items():
+            self.data.mocap_pos[leaders, :2] = self._centres[kind.key] + kind.travel * circle
+            # As in the benchmark, so that gremlins are lifted by their z off the floor.
+            self.data.mocap_pos[leaders, 2] = kind.z
 
     def _set_free(self, body: int, point: XY, z: float, yaw: float) -> None:
         start = int(self.model.jnt_qposadr[self.model.body_jntadr[body]])
