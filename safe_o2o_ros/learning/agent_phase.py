@@ -26,12 +26,13 @@ class Transitions:
         reward: Tensor,
         cost: Tensor,
         cont: Tensor,
+        margin: Tensor,
         rows: Tensor,
     ) -> None:
-        """`rows` (M,): rows with an action; row + 1 is the next latent."""
+        """`rows` (M,): rows with an action; row + 1 is the next latent. `margin` (N,): see Dataset."""
         self.feature, self.scrambled = latents.feature, latents.scrambled
         self.action, self.reward = action, reward
-        self.cost, self.cont, self.rows = cost, cont, rows
+        self.cost, self.cont, self.margin, self.rows = cost, cont, margin, rows
 
     def draw(self, rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
         """A uniform batch of transitions."""
@@ -43,6 +44,7 @@ class Transitions:
             "reward": self.reward[rows],
             "cost": self.cost[rows],
             "cont": self.cont[rows],
+            "margin": self.margin[rows + 1],
             "next": self.feature[rows + 1],
         }
 
@@ -100,9 +102,8 @@ class AgentPhase:
         with torch.no_grad():
             reward_target = losses.td_target(batch["reward"], batch["cont"], agent.v_reward(s2), c.gamma)
             cost_target = losses.td_target(batch["cost"], batch["cont"], agent.v_cost(s2), c.gamma)
-            reach_target = losses.reachability_target(
-                batch["cost"], batch["cont"], agent.v_reach(s2), c.gamma_reach
-            )
+            label = losses.harm(batch["cost"], batch["margin"], c.near_m, c.near_risk)
+            reach_target = losses.reachability_target(label, batch["cont"], agent.v_reach(s2), c.gamma_reach)
             # Pessimism on the ensemble: the least reward, the most cost and risk.
             q_r = agent.targets["q_reward"](s, a).amin(0)
             q_c = agent.targets["q_cost"](s, a).amax(0)

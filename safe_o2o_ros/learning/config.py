@@ -50,6 +50,10 @@ class AgentTraining:
     tau_cost: float = 0.2
     """Lower expectile: in-sample minimum."""
     tau_reach: float = 0.2
+    near_m: float = 0.06
+    """Margin below which a near miss counts as some harm, metres; 0 = only costs count."""
+    near_risk: float = 0.5
+    """Harm of a miss by nothing; a violation is 1."""
     target_rate: float = 0.02
     """Polyak rate of target networks per update."""
     threshold: float = 0.1
@@ -110,7 +114,7 @@ PROFILES: dict[str, PretrainConfig] = {
     ),
     "small": PretrainConfig(
         name="small",
-        scales=LossScales(decode_fraction=0.25, behaviour=10.0, foresight=10.0),
+        scales=LossScales(decode_fraction=0.25, behaviour=10.0, foresight=10.0, margin=5.0),
         world_model=WorldModelTraining(steps=4000),
     ),
     "paper": PretrainConfig(
@@ -159,7 +163,7 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
 
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
-_SHARES |= {"decode_fraction", "unimix", "threshold"}
+_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk"}
 
 
 def _check(key: str, value: Any) -> None:

@@ -21,6 +21,8 @@ SOURCE = "policy"
 """Optional column of an episode: where each action came from."""
 NOT_A_DEMONSTRATOR = 2
 """Sources from here on are random draws and policies (sim/demonstrators/base.py)."""
+MARGINS = ("clearance", "hazard_clearance")
+"""Optional columns of an episode: how far the robot is from what costs, metres, one row a frame."""
 NO_EPISODES = "{} holds no episode of at least {} steps: collect some with `safe-o2o collect`"
 
 
@@ -40,6 +42,8 @@ class Dataset:
     """(N,) 0 where the action terminated the episode, else 1: a time limit is not a termination."""
     imitate: NDArray[np.float32]
     """(N,) 1 where the action is a demonstrator's own, 0 where it was drawn at random or a policy's."""
+    margin: NDArray[np.float32]
+    """(N,) metres from what costs at the frame, negative inside; NaN where nobody measured it."""
     start: NDArray[np.int64]
     """(E,) first row of each episode."""
     length: NDArray[np.int64]
@@ -86,6 +90,7 @@ class Dataset:
             "cost": torch.from_numpy(self.cost[rows]),
             "cont": torch.from_numpy(self.cont[rows]),
             "imitate": torch.from_numpy(self.imitate[rows]),
+            "margin": torch.from_numpy(self.margin[rows]),
             "is_first": torch.from_numpy(is_first),
         }
 
@@ -107,7 +112,7 @@ def load_dataset(
     image: NDArray[np.uint8] | None = None
     action = np.zeros((rows, adapter.action_dim), np.float32)
     reward, cost, cont = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.ones(rows, np.float32)
-    imitate = np.ones(rows, np.float32)
+    imitate, margin = np.ones(rows, np.float32), np.full(rows, np.nan, np.float32)
     start, length, metadata = [], [], []
     row = 0
     for episode in reader:
@@ -126,6 +131,9 @@ def load_dataset(
         cont[row + steps - 1] = 0.0 if episode.terminated else 1.0
         if SOURCE in episode.extras:
             imitate[row : row + steps] = episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
+        for name in MARGINS:
+            if name in episode.extras:
+                margin[row : row + steps + 1] = episode.extras[name]
         start.append(row)
         length.append(steps)
         metadata.append(dict(episode.metadata))
@@ -140,6 +148,7 @@ def load_dataset(
         cost[:row],
         cont[:row],
         imitate[:row],
+        margin[:row],
         np.asarray(start, np.int64),
         np.asarray(length, np.int64),
         reader.manifest,

@@ -18,12 +18,25 @@ def expectile(error: Tensor, tau: float) -> Tensor:
     return weight * error**2
 
 
-def reachability_target(cost: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
-    """max(1[c > 0], gamma * cont * phi_V(s')): a violation now, or discounted later.
+def harm(cost: Tensor, margin: Tensor, near_m: float, near_risk: float) -> Tensor:
+    """The reachability label l in [0, 1] of a transition with `cost` that ended at `margin` metres.
 
-    The label is the observed cost. cont = 0 only where the episode terminated; a time limit keeps 1.
+    1 where it cost something, else near_risk * clip(1 - margin / near_m, 0, 1): what only just did not
+    touch would have touched with a little less luck. 0 where the margin is unknown (NaN) or near_m is 0.
     """
-    return torch.maximum((cost > 0.0).to(next_value.dtype), gamma * cont * next_value)
+    violated = (cost > 0.0).to(margin.dtype)
+    if near_m <= 0.0:
+        return violated
+    near = near_risk * torch.clamp(1.0 - margin / near_m, 0.0, 1.0)
+    return torch.maximum(violated, torch.nan_to_num(near, nan=0.0))
+
+
+def reachability_target(label: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """max(l, gamma * cont * phi_V(s')): harm now, or discounted later.
+
+    The label is what was observed. cont = 0 only where the episode terminated; a time limit keeps 1.
+    """
+    return torch.maximum(label.to(next_value.dtype), gamma * cont * next_value)
 
 
 def td_target(reward: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:

@@ -141,6 +141,7 @@ def transitions(latents: Latents, dataset: Dataset) -> Transitions:
         torch.from_numpy(dataset.reward),
         torch.from_numpy(dataset.cost),
         torch.from_numpy(dataset.cont),
+        torch.from_numpy(dataset.margin),
         torch.from_numpy(dataset.transitions),
     )
 

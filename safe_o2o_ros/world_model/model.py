@@ -26,6 +26,8 @@ class LossScales:
     """Weight of predicting the demonstrator's action from the images: keeps what control needs."""
     foresight: float = 1.0
     """Weight of predicting from the images and the action whether a cost is near."""
+    margin: float = 1.0
+    """Weight of predicting from them how near it comes, where the data says so."""
     cost_positive: float = 1.0
     """Loss weight of samples with cost > 0; undone at decoding."""
     decode_fraction: float = 1.0
@@ -55,7 +57,7 @@ class WorldModel(nn.Module):
 
         batch: image (B, T, H, W, C) uint8; previous_action, action (B, T, A) effective; reward, cost,
         cont (B, T) of the transition that `action` makes; imitate (B, T) 1 where that action is a
-        demonstrator's; is_first (B, T).
+        demonstrator's; margin (B, T) metres at the frame, NaN where unknown; is_first (B, T).
         """
         image = normalise(batch["image"])
         b, t = image.shape[:2]
@@ -88,6 +90,7 @@ class WorldModel(nn.Module):
             + terms["continue"]
             + s.behaviour * terms["behaviour"]
             + s.foresight * terms["foresight"]
+            + s.margin * terms["margin"]
             + terms["guess"]
         )
         with torch.no_grad():

@@ -8,18 +8,23 @@ and its state joins the latent.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.heads import BernoulliHead
+from safe_o2o_ros.world_model.layers import MLP
 
 FORESIGHT = 10
 """Control periods within which a cost is foreseen."""
+_MARGIN_M = 0.4
+"""Margins beyond this are alike."""
+_MARGIN_UNIT_M = 0.1
 
 
 class Percept(nn.Module):
-    """g' = GRU(g, embedding), trained to predict the recorded action and whether a cost is near."""
+    """g' = GRU(g, embedding), trained to predict the recorded action and how near a cost is."""
 
     def __init__(self, config: ModelConfig, embedding: int) -> None:
         super().__init__()
@@ -28,6 +33,7 @@ class Percept(nn.Module):
         self.cell = nn.GRUCell(config.units, config.percept)
         self.behaviour = Actor(config, inputs=config.percept)
         self.foresight = BernoulliHead(config.percept + config.action_dim, config.units)
+        self.margin = MLP(config.percept + config.action_dim, 2, config.units, layers=1)
 
     def forward(self, embedding: Tensor, state: Tensor) -> Tensor:
         """Next state (B, P) from an image embedding (B, E) and the state (B, P)."""
@@ -51,7 +57,21 @@ class Percept(nn.Module):
         behaviour = -(taught * log_prob).sum() / taught.sum().clamp(min=1.0)
         soon, known = cost_ahead(batch["cost"], min(FORESIGHT, action.shape[1] // 2))
         seen = torch.cat([states[:, :known], action[:, :known]], -1)
-        return {"behaviour": behaviour, "foresight": self.foresight.loss(seen, soon).mean()}
+        return {
+            "behaviour": behaviour,
+            "foresight": self.foresight.loss(seen, soon).mean(),
+            "margin": self._margin_loss(seen, batch["margin"]),
+        }
+
+    def _margin_loss(self, seen: Tensor, margin: Tensor) -> Tensor:
+        """Of the margin at the frame and the least one ahead, where they were measured; unit 10 cm."""
+        known = seen.shape[1]
+        windows = margin.unfold(1, margin.shape[1] - known + 1, 1)
+        target = torch.stack([windows[..., 0], windows.amin(-1)], -1).clamp(-_MARGIN_M, _MARGIN_M)
+        measured = torch.isfinite(target)
+        error = self.margin(seen).float() - torch.where(measured, target, 0.0) / _MARGIN_UNIT_M
+        error = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
+        return (error * measured).sum() / measured.sum().clamp(min=1)
 
 
 def cost_ahead(cost: Tensor, horizon: int) -> tuple[Tensor, int]:

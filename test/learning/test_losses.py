@@ -22,11 +22,19 @@ def test_expectile_of_a_fair_coin_is_tau(tau, expected):
     assert float(grid[loss.argmin()]) == pytest.approx(expected, abs=1e-3)
 
 
+def test_harm_is_one_where_it_cost_and_grows_as_a_miss_gets_nearer():
+    cost = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0])
+    margin = torch.tensor([0.5, 0.08, 0.02, -0.01, float("nan")])
+    label = losses.harm(cost, margin, near_m=0.08, near_risk=0.4)
+    torch.testing.assert_close(label, torch.tensor([1.0, 0.0, 0.3, 0.4, 0.0]))
+    assert losses.harm(cost, margin, near_m=0.0, near_risk=0.4).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+
+
 def test_reachability_target_is_one_in_a_violation_and_the_discounted_future_elsewhere():
     cost = torch.tensor([0.0, 3.0, 0.0, 0.0])
     cont = torch.tensor([1.0, 1.0, 0.0, 1.0])
     following = torch.tensor([0.5, 0.1, 0.9, 0.0])
-    target = losses.reachability_target(cost, cont, following, gamma=0.9)
+    target = losses.reachability_target(label, cont, following, gamma=0.9)
     assert target.tolist() == pytest.approx([0.45, 1.0, 0.0, 0.0])
 
 

@@ -44,12 +44,37 @@ def test_only_a_demonstrators_actions_are_imitated():
     torch.manual_seed(0)
     model = WorldModel(CONFIG, LossScales())
     states, action = torch.randn(1, 4, CONFIG.percept), torch.rand(1, 4, 2)
-    batch = {"action": action, "cost": torch.zeros(1, 4), "imitate": torch.tensor([[1.0, 0.0, 0.0, 0.0]])}
+    batch = {
+        "action": action,
+        "cost": torch.zeros(1, 4),
+        "imitate": torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
+        "margin": torch.zeros(1, 4),
+    }
     before = model.percept.losses(states, batch)["behaviour"]
     batch["action"] = torch.cat([action[:, :1], -action[:, 1:]], 1)
     assert torch.equal(model.percept.losses(states, batch)["behaviour"], before)
     batch["action"] = -action
     assert not torch.equal(model.percept.losses(states, batch)["behaviour"], before)
+
+
+def test_unmeasured_margins_teach_nothing():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales())
+    states = torch.randn(1, 4, CONFIG.percept, requires_grad=True)
+    batch = {
+        "action": torch.rand(1, 4, 2),
+        "cost": torch.zeros(1, 4),
+        "imitate": torch.ones(1, 4),
+        "margin": torch.full((1, 4), float("nan")),
+    }
+    loss = model.percept.losses(states, batch)["margin"]
+    assert float(loss) == 0.0
+    # Windows of 2 of the 4 steps: the margin at steps 0 to 2, and the least of it and the next.
+    batch["margin"] = torch.tensor([[float("nan"), 0.2, float("nan"), float("nan")]])
+    torch.nn.init.zeros_(model.percept.margin[-1].weight)
+    torch.nn.init.zeros_(model.percept.margin[-1].bias)
+    # One target is known, 0.2 m = 2 units, and 0 is predicted: |2| - 0.5.
+    assert float(model.percept.losses(states, batch)["margin"]) == 1.5
 
 
 def test_the_guess_leaves_both_states_alone():
@@ -63,6 +88,7 @@ def test_the_guess_leaves_both_states_alone():
         "cost": torch.zeros(2, 6),
         "cont": torch.ones(2, 6),
         "imitate": torch.ones(2, 6),
+        "margin": torch.ones(2, 6),
         "is_first": torch.zeros(2, 6),
     }
     model.loss(batch)[1]["guess"].backward()
