@@ -45,7 +45,7 @@ def scene_mjcf(task: TaskSpec, counts: dict[str, int]) -> str:
         bodies += [_object_mjcf(kind, i) for i in range(counts[kind.key])]
         if kind.travel > 0.0:
             welds += [_weld_mjcf(kind, i) for i in range(counts[kind.key])]
-            bodies += [f'<body name="{kind.leader(i)}" mocap="true"/>' for i in range(counts[kind.key])]
+            bodies += [_leader_mjcf(kind, i) for i in range(counts[kind.key])]
     return _WORLD.format(
         timestep=robot.timestep_s,
         agent=AGENT,
@@ -86,6 +86,13 @@ def _corners_mjcf(kind: ObjectKind, look: str) -> str:
         f'<geom type="box" size="{size}" pos="{_vector((sx * x, sy * y, 0.0))}" {look}/>'
         for sx, sy in ((1, 1), (-1, 1), (1, -1), (-1, -1))
     )
+
+
+def _leader_mjcf(kind: ObjectKind, index: int) -> str:
+    # Scene.place moves the shade; not at the body's origin, or MuJoCo would ignore that.
+    look = f'rgba="{_vector((*kind.rgba[:3], kind.shade))}" contype="0" conaffinity="0"'
+    geom = f'<geom type="{kind.shape}" size="{_vector(kind.size)}" pos="0 0 {kind.z!r}" {look}/>'
+    return f'<body name="{kind.leader(index)}" mocap="true">{geom}</body>'
 
 
 def _weld_mjcf(kind: ObjectKind, index: int) -> str:

@@ -34,6 +34,8 @@ class ObjectKind:
     """Half-width of square posts on the four upright edges of a box, as high as the box; 0 = none."""
     travel: float = 0.0
     """Radius of the circle on which it is led around its place, m; 0 = it is left alone."""
+    shade: float = 0.0
+    """Opacity of its leader, which nothing can touch."""
 
     def body(self, index: int) -> str:
         """MuJoCo body name of the index-th object of this kind."""
@@ -67,6 +69,7 @@ GREMLIN = ObjectKind(
     free=True,
     density=0.001,
     travel=0.35,
+    shade=0.1,
 )
 PILLAR = ObjectKind(
     "pillars", "pillar", "cylinder", (0.2, 0.5), 0.5, (0.5, 0.5, 1, 1), collides=True, free=False

@@ -69,14 +69,24 @@ class Scene:
             self._centres[kind.key] = np.array(layout.objects[kind.key], np.float64).reshape(-1, 2)
         for kind, leaders in self._leaders.items():
             # The objects start at their places, and the first step pulls them onto their circles.
-            self.data.mocap_pos[leaders, :2] = self._centres[kind.key]
-            self.data.mocap_quat[leaders] = [_yaw_quat(yaw) for yaw in layout.yaws[kind.key]]
+            centres, yaws = self._centres[kind.key], layout.yaws[kind.key]
+            self.data.mocap_pos[leaders, :2] = centres
+            self.data.mocap_quat[leaders] = [_yaw_quat(yaw) for yaw in yaws]
+            for i, (centre, yaw) in enumerate(zip(centres, yaws, strict=True)):
+                geom = int(self.model.body(kind.leader(i)).geomadr[0])
+                # The benchmark draws a leader's shade at its place turned about the origin by its yaw.
+                back = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
+                self.model.geom_pos[geom, :2] = centre - back @ centre
         self.set_goal(layout.goals[0])
 
     def set_goal(self, goal: XY) -> None:
         """Move the goal and bring all derived quantities up to date."""
         self.data.mocap_pos[self._goal_mocap, :2] = goal
         mujoco.mj_forward(self.model, self.data)
+
+    def move(self, key: str, points: FloatArray) -> None:
+        """Put the fixed objects of a kind at `points` (n, 2) m; seen and felt from the next step on."""
+        self.data.mocap_pos[self.model.body_mocapid[self._bodies[key]], :2] = points
 
     def step(self, action: NDArray[np.floating]) -> None:
         """One control step with the action, shape (A,), held over its physics steps."""
