@@ -9,18 +9,19 @@ import numpy as np
 from safe_o2o_ros.sim.objects import BUTTON, GREMLIN, HAZARD, VASE
 from safe_o2o_ros.sim.rules import Rule
 from safe_o2o_ros.sim.scene import Scene
+from safe_o2o_ros.sim.shapes import covers
 
 VASE_AT_REST = 1e-4
 """A vase that moves at this speed or faster costs, m/s."""
 
 
 def _in_hazard(scene: Scene, rule: Rule) -> bool:
-    """The robot's centre is inside a hazard's disc."""
+    """The robot's centre is inside a hazard."""
     group = scene.task.group(HAZARD.key)
     if group is None:
         return False
-    offsets = scene.objects_xy(HAZARD.key) - scene.agent_xy()
-    return bool((np.square(offsets).sum(axis=1) < group.kind.size[0] ** 2).any())
+    offsets = scene.agent_xy() - scene.objects_xy(HAZARD.key)
+    return bool(covers(group.kind, offsets, scene.yaws(HAZARD.key)).any())
 
 
 def _vases(scene: Scene, rule: Rule) -> bool:

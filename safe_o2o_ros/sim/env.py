@@ -13,13 +13,17 @@ from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.checks import IMAGE_SIZE, checked_action, checked_arguments, checked_options
 from safe_o2o_ros.sim.costs import cost
+from safe_o2o_ros.sim.hazard_motion import HazardMotion
 from safe_o2o_ros.sim.layout import Layout, draw_button, draw_goal, make_layout
 from safe_o2o_ros.sim.render import Image, Renderer
 from safe_o2o_ros.sim.rules import make_rule
 from safe_o2o_ros.sim.scene import Scene
 from safe_o2o_ros.sim.state import PrivilegedState
-from safe_o2o_ros.sim.tasks import TaskSpec, task_spec, variant_spec
+from safe_o2o_ros.sim.tasks import TaskSpec, task_spec
 from safe_o2o_ros.sim.truth import true_state
+from safe_o2o_ros.sim.variant_run import VariantRun
+from safe_o2o_ros.sim.variant_scene import paint, varied_task
+from safe_o2o_ros.sim.variants import variant_spec
 
 Observation = dict[str, Image]
 
@@ -43,14 +47,16 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         render_mode: str | None = None,
     ) -> None:
         """Make the environment; raises UsageError on an unknown task, variant, camera or bad repeat."""
-        self.task: TaskSpec = task_spec(task)
-        self.variant = variant_spec(variant)
+        self.variant = variant_spec(variant, task_spec(task).name)
+        self.task: TaskSpec = varied_task(task_spec(task), self.variant)
         self.cameras = checked_arguments(self.task, cameras, action_repeat, render_mode)
         self.action_repeat = action_repeat
         self.render_mode = render_mode
         image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(dict.fromkeys(self.cameras, image))
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.adapter.action_dim,), np.float32)
+        self._run = VariantRun(self.variant)
+        self._hazards = HazardMotion(self.variant.circle)
         self._scene: Scene | None = None
         self._renderer: Renderer | None = None
         self._top: tuple[int, Renderer] | None = None
@@ -74,7 +80,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self._scene is None or self._scene.counts != layout.counts():
             self._load_scene(layout)
         assert self._scene is not None
-        self._scene.place(layout)
+        self._run.begin(self.np_random)
+        self._scene.place(self._hazards.started(layout))
         self._rule = make_rule(self._scene, layout.goal_button(0))
         self._layout = layout
         self._goals = self._control_steps = 0
@@ -90,11 +97,12 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         scene = self._running_scene()
         if self._time_up():
             raise UsageError("The episode is over; call reset.")
-        command = checked_action(action, self.adapter.action_dim)
+        command = self._run.delayed(checked_action(action, self.adapter.action_dim))
         reward = total_cost = 0.0
         for _ in range(self.action_repeat):
-            scene.step(command)
             self._control_steps += 1
+            self._hazards.lead(scene, self._time_s())
+            scene.step(command)
             gained, reached = self._rule.reward()
             reward += gained
             total_cost += cost(scene, self._rule)
@@ -107,7 +115,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def privileged_state(self) -> PrivilegedState:
         """The true state at this moment."""
-        return true_state(self._running_scene(), self._rule)
+        return self._hazards.told(true_state(self._running_scene(), self._rule), self._time_s())
 
     def render_top(self, size: int = 256) -> Image:
         """The arena from straight above, world x to the right, uint8 RGB, shape (size, size, 3)."""
@@ -134,6 +142,7 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _load_scene(self, layout: Layout) -> None:
         """Compile the model for the layout's numbers of objects; needed only when they change."""
         self._scene = Scene(self.task, layout.counts())
+        paint(self._scene.model, self.variant)
         if self.cameras:
             if self._renderer is None:
                 self._renderer = Renderer(IMAGE_SIZE)
@@ -148,6 +157,9 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def _time_up(self) -> bool:
         return self._control_steps >= self.task.episode_steps
+
+    def _time_s(self) -> float:
+        return self._control_steps * self.task.robot.control_step_s
 
     def _next_goal(self, scene: Scene) -> None:
         """The layout's next goal; when they are used up, a drawn one, which the layout then lists too."""
@@ -166,7 +178,8 @@ class TaskEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _observe(self) -> Observation:
         if self._renderer is None or self._scene is None:
             return {}
-        return {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
+        images = {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
+        return {name: self._run.picture(name, image, self._time_s()) for name, image in images.items()}
 
     def _info(self, total_cost: float) -> dict[str, Any]:
         return {

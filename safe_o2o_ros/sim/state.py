@@ -33,11 +33,19 @@ class PrivilegedState:
     hazards: FloatArray
     """Centres, shape (n, 2), m."""
     hazard_radius: float
-    """The robot's centre inside this radius costs, m."""
+    """The robot's centre costs only inside this radius, m; of discs everywhere in it."""
     vases: FloatArray
     """Centres, shape (n, 2), m."""
     control_step_s: float
     """Length of a control step, s."""
+    hazards_yaw: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Headings, shape (n,), rad."""
+    hazard_half_m: float = 0.0
+    """Half the side of square hazards, m; 0 = discs."""
+    hazards_velocity: FloatArray = field(default_factory=_no_points)
+    """Of their centres, shape (n, 2), m/s."""
+    hazards_turn_rate: float = 0.0
+    """At which these velocities turn, counter-clockwise, rad/s."""
     vases_yaw: FloatArray = field(default_factory=lambda: np.zeros(0))
     """Headings, shape (n,), rad."""
     vase_half_m: float = 0.1

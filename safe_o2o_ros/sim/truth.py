@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from safe_o2o_ros.sim.objects import BOX, BUTTON, GREMLIN, HAZARD, PILLAR, VASE
 from safe_o2o_ros.sim.rules import Rule
 from safe_o2o_ros.sim.scene import Scene
+from safe_o2o_ros.sim.shapes import outer_radius
 from safe_o2o_ros.sim.state import PrivilegedState
 
 
@@ -12,7 +15,8 @@ def true_state(scene: Scene, rule: Rule) -> PrivilegedState:
     """The true state at this moment."""
     task = scene.task
     velocity, yaw_rate = scene.agent_velocity()
-    hazards = task.group(HAZARD.key)
+    group = task.group(HAZARD.key)
+    hazard = group.kind if group else HAZARD
     box_yaws = scene.yaws(BOX.key)
     return PrivilegedState(
         position=scene.agent_xy(),
@@ -22,9 +26,12 @@ def true_state(scene: Scene, rule: Rule) -> PrivilegedState:
         goal=scene.goal_xy(),
         goal_radius=task.goal_radius,
         hazards=scene.objects_xy(HAZARD.key),
-        hazard_radius=(hazards.kind if hazards else HAZARD).size[0],
+        hazard_radius=outer_radius(hazard),
         vases=scene.objects_xy(VASE.key),
         control_step_s=task.robot.control_step_s,
+        hazards_yaw=scene.yaws(HAZARD.key),
+        hazard_half_m=hazard.size[0] if hazard.shape == "box" else 0.0,
+        hazards_velocity=np.zeros_like(scene.objects_xy(HAZARD.key)),
         vases_yaw=scene.yaws(VASE.key),
         vase_half_m=VASE.size[0],
         buttons=scene.objects_xy(BUTTON.key),

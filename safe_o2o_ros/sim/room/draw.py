@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,8 +11,6 @@ from safe_o2o_ros.sim.room.geometry import Shapes
 from safe_o2o_ros.sim.room.pieces import PATTERNS, PIECE_KINDS, RGB, Finish, Piece, PieceKind
 from safe_o2o_ros.sim.room.state import FloatArray
 
-FEWEST, MOST = 6, 10
-"""Pieces of furniture in a room."""
 _KINDS: tuple[tuple[PieceKind, float], ...] = (("boxes", 0.45), ("cylinders", 0.3), ("tables", 0.25))
 _GAP_M = 0.06
 """Smallest distance between two pieces, and from a piece to a wall."""
@@ -22,13 +21,29 @@ _HUES = (0.0, 0.68)
 """Of furniture, walls and floor, as shares of the colour circle: reds to blues; the goal's is 0.83."""
 
 
-def draw_furniture(rng: np.random.Generator, half_size: FloatArray) -> tuple[Piece, ...]:
-    """6 to 10 pieces that do not touch each other, fewer where there is no room for more."""
+@dataclass(frozen=True)
+class Furnishing:
+    """What is drawn for a room."""
+
+    fewest: int = 6
+    most: int = 10
+    """Pieces of furniture."""
+    only: PieceKind | None = None
+    """The one kind that is drawn; None = all kinds."""
+
+
+USUAL = Furnishing()
+
+
+def draw_furniture(
+    rng: np.random.Generator, half_size: FloatArray, furnishing: Furnishing = USUAL
+) -> tuple[Piece, ...]:
+    """Pieces that do not touch each other, fewer than drawn where there is no room for more."""
     pieces: list[Piece] = []
-    for _ in range(int(rng.integers(FEWEST, MOST + 1))):
+    for _ in range(int(rng.integers(furnishing.fewest, furnishing.most + 1))):
         shapes = Shapes([p.outline() for p in pieces])
         for _ in range(_TRIES):
-            piece = _draw_piece(rng, half_size)
+            piece = _draw_piece(rng, half_size, furnishing.only)
             rim = _rim(piece)
             if (half_size - np.abs(rim)).min() < _GAP_M / 2 or shapes.distance(rim).min() < _GAP_M:
                 continue
@@ -50,9 +65,9 @@ def draw_finish(rng: np.random.Generator, bright: bool) -> Finish:
     return Finish(pattern, _rgb(hue, saturation, value), _rgb(hue, saturation, other))
 
 
-def _draw_piece(rng: np.random.Generator, half_size: FloatArray) -> Piece:
+def _draw_piece(rng: np.random.Generator, half_size: FloatArray, only: PieceKind | None) -> Piece:
     names, shares = zip(*_KINDS, strict=True)
-    kind: PieceKind = names[int(rng.choice(len(names), p=shares))]
+    kind: PieceKind = only or names[int(rng.choice(len(names), p=shares))]
     size: tuple[float, ...]
     if kind == "boxes":
         size = (rng.uniform(0.12, 0.4), rng.uniform(0.1, 0.25), rng.uniform(0.25, 0.9))

@@ -18,7 +18,11 @@ from safe_o2o_ros.sim.room.geometry import Footprint
 from safe_o2o_ros.sim.room.layout import HALF_SIZE_M, make_layout
 from safe_o2o_ros.sim.room.scene import RoomScene
 from safe_o2o_ros.sim.room.state import RoomState
-from safe_o2o_ros.sim.tasks import TaskSpec, task_spec, variant_spec
+from safe_o2o_ros.sim.room.varied import furnishing_of, restyle
+from safe_o2o_ros.sim.tasks import TaskSpec, task_spec
+from safe_o2o_ros.sim.variant_run import VariantRun
+from safe_o2o_ros.sim.variant_scene import varied_task
+from safe_o2o_ros.sim.variants import variant_spec
 
 SUCCESS_REWARD = 10.0
 COST_CLEARANCE_M = 0.02
@@ -50,14 +54,15 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         render_mode: str | None = None,
     ) -> None:
         """Make the environment; raises UsageError on an unknown task, variant, camera or bad repeat."""
-        self.task: TaskSpec = task_spec(task)
-        self.variant = variant_spec(variant)
+        self.variant = variant_spec(variant, task_spec(task).name)
+        self.task: TaskSpec = varied_task(task_spec(task), self.variant)
         self.cameras = checked_arguments(self.task, cameras, action_repeat, render_mode)
         self.action_repeat = action_repeat
         self.render_mode = render_mode
         image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(dict.fromkeys(self.cameras, image))
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.adapter.action_dim,), np.float32)
+        self._run = VariantRun(self.variant)
         self._scene: RoomScene | None = None
         self._renderer: Renderer | None = None
         self._top: tuple[int, Renderer] | None = None
@@ -77,10 +82,14 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode. Raises UsageError on unknown options, LayoutError on a bad layout."""
         super().reset(seed=seed)
-        self._layout, self._paths = make_layout(checked_options(options), self.np_random)
+        self._layout, self._paths = make_layout(
+            checked_options(options), self.np_random, furnishing_of(self.variant)
+        )
         self._obstacles = self._layout.obstacles()
         self._footprint = Footprint(self._obstacles, HALF_SIZE_M)
-        self._scene = RoomScene(self._layout)
+        self._scene = RoomScene(self._layout, self.task.robot)
+        restyle(self._scene.model, self.variant)
+        self._run.begin(self.np_random)
         if self.cameras:
             if self._renderer is None:
                 self._renderer = Renderer(IMAGE_SIZE)
@@ -102,7 +111,7 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         scene = self._running_scene()
         if self._reached or self._time_up():
             raise UsageError("The episode is over; call reset.")
-        command = checked_action(action, self.adapter.action_dim)
+        command = self._run.delayed(checked_action(action, self.adapter.action_dim))
         reward = cost = 0.0
         self._contact = False
         for _ in range(self.action_repeat):
@@ -182,7 +191,9 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _observe(self) -> Observation:
         if self._renderer is None or self._scene is None:
             return {}
-        return {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
+        images = {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
+        time_s = self._control_steps * self.task.robot.control_step_s
+        return {name: self._run.picture(name, image, time_s) for name, image in images.items()}
 
     def _info(self, cost: float) -> dict[str, Any]:
         return {

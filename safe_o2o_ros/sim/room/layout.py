@@ -14,7 +14,7 @@ import numpy as np
 
 from safe_o2o_ros.errors import LayoutError
 from safe_o2o_ros.sim.robots import ROOM_RADIUS_M, ROOM_ROBOT
-from safe_o2o_ros.sim.room.draw import draw_finish, draw_furniture
+from safe_o2o_ros.sim.room.draw import USUAL, Furnishing, draw_finish, draw_furniture
 from safe_o2o_ros.sim.room.geodesic import CELL_M, PathMap
 from safe_o2o_ros.sim.room.geometry import Footprint, Shapes
 from safe_o2o_ros.sim.room.pieces import Finish, Piece, furniture_json, numbers, read_finish, read_furniture
@@ -70,7 +70,9 @@ class RoomLayout:
         }
 
 
-def make_layout(given: Mapping[str, Any] | None, rng: np.random.Generator) -> tuple[RoomLayout, PathMap]:
+def make_layout(
+    given: Mapping[str, Any] | None, rng: np.random.Generator, furnishing: Furnishing = USUAL
+) -> tuple[RoomLayout, PathMap]:
     """Complete a given layout, and map the paths to its goal.
 
     What is given is kept as it is; what is missing is drawn so that a path of comfortable width leads from
@@ -83,7 +85,7 @@ def make_layout(given: Mapping[str, Any] | None, rng: np.random.Generator) -> tu
     pieces = read_furniture(given["furniture"]) if "furniture" in given else None
     walls = read_finish(given["walls"], "walls") if "walls" in given else draw_finish(rng, bright=True)
     floor = read_finish(given["floor"], "floor") if "floor" in given else draw_finish(rng, bright=False)
-    start, target, pieces = _completed(agent, goal, pieces, rng)
+    start, target, pieces = _completed(agent, goal, pieces, rng, furnishing)
     layout = RoomLayout(start, target, pieces, walls, floor)
     return layout, _path_map(layout)
 
@@ -147,6 +149,7 @@ def _completed(
     goal: XY | None,
     pieces: tuple[Piece, ...] | None,
     rng: np.random.Generator,
+    furnishing: Furnishing,
 ) -> tuple[tuple[float, float, float], XY, tuple[Piece, ...]]:
     """Start, goal and furniture with what was not given drawn."""
     pose = None if agent is None else (agent[0], agent[1], agent[2])
@@ -154,13 +157,13 @@ def _completed(
         return pose, goal, pieces
     hidden = bool(rng.random() < HIDDEN_SHARE)
     for _ in range(_TRIES):
-        drawn = draw_furniture(rng, HALF_SIZE_M) if pieces is None else pieces
+        drawn = draw_furniture(rng, HALF_SIZE_M, furnishing) if pieces is None else pieces
         found = _places(pose, goal, drawn, hidden, rng)
         if found is not None:
             return (*found, drawn)
     # What is given may leave no hidden start, or only hidden ones.
     for _ in range(_TRIES):
-        drawn = draw_furniture(rng, HALF_SIZE_M) if pieces is None else pieces
+        drawn = draw_furniture(rng, HALF_SIZE_M, furnishing) if pieces is None else pieces
         found = _places(pose, goal, drawn, None, rng)
         if found is not None:
             return (*found, drawn)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from safe_o2o_ros.sim.backend import mujoco
-from safe_o2o_ros.sim.robots import AGENT, ROOM_ROBOT
+from safe_o2o_ros.sim.robots import AGENT, ROOM_ROBOT, RobotSpec
 from safe_o2o_ros.sim.room.layout import GOAL_HEIGHT_M, GOAL_RADIUS_M, HALF_SIZE_M, RoomLayout
 from safe_o2o_ros.sim.room.pieces import Finish, Piece
 from safe_o2o_ros.sim.room.state import FloatArray, Obstacle
@@ -76,9 +76,9 @@ _PATTERNS = {
 class RoomScene:
     """Model and state of one episode; positions and velocities in the world frame, SI units."""
 
-    def __init__(self, layout: RoomLayout) -> None:
-        """Compile the room and put the robot at its start, at rest."""
-        self.model: Any = mujoco.MjModel.from_xml_string(room_mjcf(layout))
+    def __init__(self, layout: RoomLayout, robot: RobotSpec = ROOM_ROBOT) -> None:
+        """Compile the room and put the robot at its start, at rest; `robot`: with what cameras."""
+        self.model: Any = mujoco.MjModel.from_xml_string(room_mjcf(layout, robot))
         self.data: Any = mujoco.MjData(self.model)
         self.data.qpos[:] = layout.agent
         mujoco.mj_forward(self.model, self.data)
@@ -132,7 +132,7 @@ _LEAD = np.array([0.05, 0.25])
 """How far a target may be ahead of the speed: m/s, rad/s."""
 
 
-def room_mjcf(layout: RoomLayout) -> str:
+def room_mjcf(layout: RoomLayout, robot: RobotSpec = ROOM_ROBOT) -> str:
     """MJCF of a layout, the robot at the origin."""
     return _WORLD.format(
         timestep=ROOM_ROBOT.timestep_s,
@@ -155,7 +155,7 @@ def room_mjcf(layout: RoomLayout) -> str:
         goal_x=layout.goal[0],
         goal_y=layout.goal[1],
         agent=AGENT,
-        robot=ROOM_ROBOT.body_mjcf + cameras_mjcf(ROOM_ROBOT),
+        robot=robot.body_mjcf + cameras_mjcf(robot),
         actuators=ROOM_ROBOT.actuator_mjcf,
     )
 
