@@ -31,7 +31,7 @@ def test_harm_is_one_where_it_cost_and_grows_as_a_miss_gets_nearer():
 
 
 def test_reachability_target_is_one_in_a_violation_and_the_discounted_future_elsewhere():
-    cost = torch.tensor([0.0, 3.0, 0.0, 0.0])
+    label = torch.tensor([0.0, 1.0, 0.0, 0.0])
     cont = torch.tensor([1.0, 1.0, 0.0, 1.0])
     following = torch.tensor([0.5, 0.1, 0.9, 0.0])
     target = losses.reachability_target(label, cont, following, gamma=0.9)
