@@ -22,7 +22,7 @@ _CARPET_SPECKLES = 8
 def varied_task(task: TaskSpec, variant: Variant) -> TaskSpec:
     """The task as the variant has it; the very same object where the variant leaves it alone."""
     changes: dict[str, Any] = {}
-    groups = tuple(_varied_group(group, variant) for group in task.groups)
+    groups = tuple(_varied_group(group, task.name, variant) for group in task.groups)
     if groups != task.groups:
         changes["groups"] = groups
     goal = _coloured(squared(task.goal) if variant.square_goal else task.goal, variant)
@@ -49,11 +49,11 @@ def paint(model: Any, variant: Variant) -> None:
         _lay(model, variant.carpet)
 
 
-def _varied_group(group: ObjectGroup, variant: Variant) -> ObjectGroup:
+def _varied_group(group: ObjectGroup, task: str, variant: Variant) -> ObjectGroup:
     kind, count = group.kind, group.count
     if kind.key == HAZARD.key:
         kind = squared(kind) if variant.squares else kind
-        count = round(count * variant.counts.factor) if variant.counts is not None else count
+        count = dict(variant.counts.hazards)[task] if variant.counts is not None else count
     return replace(group, kind=_coloured(kind, variant), count=count)
 
 
