@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def _adapter(value: Any) -> RobotAdapter:
                 f"unknown adapter '{value}', choose among {', '.join(ADAPTERS)} or define one in full"
             )
         return ADAPTERS[value]
-    wanted = [f.name for f in fields(RobotAdapter)]
+    wanted = [f.name for f in fields(RobotAdapter) if f.default is MISSING]
     if not isinstance(value, dict) or set(value) != set(wanted):
         raise _Wrong(f"adapter must be a known name or a mapping with exactly the keys {', '.join(wanted)}")
     given: dict[str, Any] = {name: _adapter_field(name, value[name]) for name in wanted}

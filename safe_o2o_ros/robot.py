@@ -9,7 +9,13 @@ Three spaces, converted here and nowhere else:
 * *twist*: the two fields of a geometry_msgs/Twist in base_link (REP-103), m/s and rad/s.
 
 For force- and torque-driven benchmark robots the twist only carries the raw action (full scale =
-top speed); for a velocity base it is a velocity.
+top speed); for a velocity base it is a velocity. The table, for an action (a0, a1):
+
+| robot | linear.x, m/s | angular.z, rad/s |
+| --- | --- | --- |
+| point | 1.5 a0 | 3.0 a1 |
+| car | 0.79 (a0 + a1) / 2 | 1.35 (a0 - a1) / 2 |
+| room_base | 0.46 a0 | 1.9 a1 |
 """
 
 from __future__ import annotations
@@ -22,6 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+
+_WHEEL_GRID = 2.0**48
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,13 @@ class RobotAdapter:
     """Largest growth of the effective action's magnitude, per second; inf = unlimited."""
     max_decel: tuple[float, ...]
     """Largest decrease of the effective action's magnitude, per second; inf = unlimited."""
+    wheels: bool = False
+    """True: the channels are the left and the right wheel. The first field carries their mean, the second
+    half of what the left has more than the right; names, units, scale and top speed are the fields'."""
 
     def promises(self) -> Iterator[tuple[str, bool]]:
         """What the values of a usable adapter fulfil, each as a sentence and whether it holds."""
-        columns = [getattr(self, f.name) for f in fields(self) if f.name not in ("name", "brake")]
+        columns = [getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), tuple)]
         same = len({len(column) for column in columns}) == 1 and self.action_dim > 0
         yield "action_names and all other lists must have one entry per action channel", same
         yield "scale must be finite and not 0", all(np.isfinite(x) and x != 0.0 for x in self.scale)
@@ -69,6 +80,7 @@ class RobotAdapter:
         # Without lag the speed is the command, and there is nothing to push against.
         lag = self.brake == "velocity" or self.time_constant_s[0] > 0.0
         yield "time_constant_s of a base that brakes by reverse_thrust must be positive", lag
+        yield "wheels must be two channels", not self.wheels or self.action_dim == 2
 
     @property
     def action_dim(self) -> int:
@@ -87,17 +99,32 @@ class RobotAdapter:
 
     def to_twist(self, raw: FloatArray) -> dict[str, float]:
         """Raw action, shape (A,), to Twist fields as Python floats, e.g. {"linear.x": 0.075}."""
+        values = [float(value) for value in raw]
+        if self.wheels:
+            left, right = values
+            values = [0.5 * (left + right), 0.5 * (left - right)]
         return {
-            name: float(value) * scale
-            for name, value, scale in zip(self.action_names, raw, self.scale, strict=True)
+            name: value * scale
+            for name, value, scale in zip(self.action_names, values, self.scale, strict=True)
         }
 
     def from_twist(self, fields: dict[str, float]) -> FloatArray:
         """Twist fields to a raw action, shape (A,), float32, clipped to [-1, 1].
 
-        `from_twist(to_twist(a))` is bit-exact for float32 `a` in [-1, 1].
+        `from_twist(to_twist(a))` is bit-exact for float32 `a` in [-1, 1]; of wheels where they are 0 or at
+        least 2^-25, else within 2^-48. Wheels asked for too much slow down together, which keeps the
+        curvature.
         """
         values = [fields[n] / s for n, s in zip(self.action_names, self.scale, strict=True)]
+        if self.wheels:
+            mean, half = values
+            # A grid hides the rounding of scale and sum from the wheels, above all from one at rest.
+            values = [
+                round(v * _WHEEL_GRID) / _WHEEL_GRID if np.isfinite(v) else v
+                for v in (mean + half, mean - half)
+            ]
+            most = max(1.0, *(abs(v) for v in values))
+            values = [v / most for v in values]
         return np.clip(np.asarray(values, np.float64), -1.0, 1.0).astype(np.float32)
 
     def zero(self) -> FloatArray:
@@ -106,12 +133,16 @@ class RobotAdapter:
 
     def to_json(self) -> dict[str, Any]:
         """Fields as JSON values; infinities become null."""
-        return {
+        out = {
             k: [None if isinstance(x, float) and not np.isfinite(x) else x for x in v]
             if isinstance(v, tuple)
             else v
             for k, v in asdict(self).items()
         }
+        if not self.wheels:
+            # As manifests had it before there were wheels.
+            del out["wheels"]
+        return out
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RobotAdapter:
@@ -141,16 +172,19 @@ POINT = RobotAdapter(
 
 CAR = RobotAdapter(
     name="car",
+    wheels=True,
     action_names=("linear.x", "angular.z"),
     action_units=("m/s", "rad/s"),
     scale=(0.79, 1.35),
     saturation=(0.02, 0.02),
     brake="velocity",
     top_speed=(0.79, 1.35),
-    time_constant_s=(0.04, 0.04),
+    time_constant_s=(0.06, 0.04),
     max_accel=_UNLIMITED,
     max_decel=_UNLIMITED,
 )
+"""Safety-Gymnasium's Car: torque on the left and the right wheel (saturates at 0.02). Without torque its
+wheels' friction stops it within 0.2 s."""
 
 _ROOM_RATES = (0.9 / 0.46, 3.0 / 1.9)
 """0.9 m/s^2 and 3 rad/s^2 as effective action per second."""
