@@ -63,6 +63,8 @@ class PrivilegedState:
     """Centres of their circles, shape (n, 2), m."""
     gremlin_travel: float = 0.35
     """A gremlin is led to its place + travel (sin t, cos t) at the time t, m."""
+    gremlin_lag_s: float = 0.09
+    """By which it trails."""
     gremlin_half_m: float = 0.1
     """Half the side of a gremlin, m."""
     pillars: FloatArray = field(default_factory=_no_points)
