@@ -38,14 +38,16 @@ def test_drawn_layouts_keep_extents_and_keepouts(seed):
         assert math.dist(a, b) >= ka + kb
 
 
-def test_the_first_step_is_rewarded_for_coming_nearer_to_the_box_in_space():
+def test_the_reward_is_how_much_nearer_robot_and_box_and_box_and_goal_come_in_space():
     env, _, _ = make({})
+    scene = env.unwrapped._scene
+    # The box's centre starts 0.2 m high and sinks a little; the robot's stays 0.1 m high.
+    before = math.hypot(1.0, 0.1) + math.hypot(2.0, 0.04)
     reward = env.step(FORWARD)[1]
-    x = env.unwrapped.privileged_state().position[0]
-    # The box's centre is 0.2 m high, the robot's 0.1 m.
-    height = env.unwrapped._scene.positions("box")[0, 2] - 0.1
-    assert height == pytest.approx(0.1, abs=1e-3)
-    assert reward == pytest.approx(math.hypot(1, 0.1) - math.hypot(1 - x, height), abs=2e-6)
+    robot, box = scene.agent_position(), scene.positions("box")[0]
+    assert box == pytest.approx([1.0, 0.0, 0.2], abs=1e-3)
+    after = math.dist(box, robot) + math.dist(box, (3.0, 0.0, 0.16))
+    assert reward == pytest.approx(before - after, abs=1e-9)
     assert reward > 5e-4
 
 
