@@ -94,7 +94,9 @@ class StopProbe(ThinNode):
             self._match()
             return
         driving, fast = self._driving_since_s, self._speed >= self.parameters["min_speed"]
-        if fast and driving and now_s - driving > self.parameters["driving"]:
+        # A victim that is not heard here could not be timed, though it may drive the robot.
+        heard = time.time_ns() - self._input_ns < _SILENCE_NS
+        if heard and fast and driving and now_s - driving > self.parameters["driving"]:
             self._begin({"speed_m_s": round(self._speed, 3)})
             print(json.dumps({"kill": self._victim.node}), flush=True)
 
