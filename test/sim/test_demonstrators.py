@@ -166,7 +166,7 @@ def test_a_robot_without_a_demonstrator_is_refused() -> None:
 def options(out: Path, **changes: object) -> Namespace:
     fields = {
         "task": "PointGoal1", "variant": None, "episodes": 3, "out": out, "seed": 0,
-        "mix": "random:1", "workers": 1, "images": "png",
+        "mix": "random:1", "workers": 1, "images": "png", "bundle": None,
     }  # fmt: skip
     return Namespace(**(fields | changes))
 

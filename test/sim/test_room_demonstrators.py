@@ -259,7 +259,7 @@ def test_collected_episodes_end_where_the_goal_is_reached_and_can_be_trained_on(
     store = tmp_path / "store"
     options = {
         "task": "RoomNav", "variant": None, "episodes": 2, "out": store, "seed": 0,
-        "mix": "safe", "workers": 1, "images": "png",
+        "mix": "safe", "workers": 1, "images": "png", "bundle": None,
     }  # fmt: skip
     assert collect.run(Namespace(**options)) == 0
     reader = EpisodeReader(store)

@@ -10,6 +10,7 @@ from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
+from safe_o2o_ros.sim.demonstrators.room import WIDE as ROOM_WIDE
 from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemonstrator
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
@@ -94,6 +95,11 @@ KINDS: dict[str, dict[str, Kind]] = {
             "random actions, each held for 4-15 periods",
             0.02,  # of the episodes: none of them ends early
             lambda a, p: RandomDemonstrator(a, hold=_ROOM_HOLD),
+        ),
+        "safe-wide": Kind(
+            "safe, at twice the distance from things where there is room",
+            0.0,
+            lambda a, p: RoomDemonstrator(a, ROOM_WIDE),
         ),
         "straight": Kind(
             "reference: straight at the goal's true place, whatever is in between",

@@ -6,7 +6,7 @@ RoomState ──► search.Search      floor seen so far; where to look next
 demonstrator.py: the driver made of them; straight.py: the reference that heads for the goal itself
 """
 
-from safe_o2o_ros.sim.demonstrators.room.demonstrator import CARELESS, SAFE, RoomDemonstrator
+from safe_o2o_ros.sim.demonstrators.room.demonstrator import CARELESS, SAFE, WIDE, RoomDemonstrator
 from safe_o2o_ros.sim.demonstrators.room.straight import StraightDemonstrator
 
-__all__ = ["CARELESS", "SAFE", "RoomDemonstrator", "StraightDemonstrator"]
+__all__ = ["CARELESS", "SAFE", "WIDE", "RoomDemonstrator", "StraightDemonstrator"]

@@ -45,6 +45,7 @@ class Manner:
 
 
 SAFE = Manner(spare_m=0.06, wide_m=0.3, weight=3.0, margin_m=0.04, slow_m=0.2)
+WIDE = Manner(spare_m=0.12, wide_m=0.45, weight=4.0, margin_m=0.1, slow_m=0.35)
 CARELESS = Manner(spare_m=-0.05, wide_m=0.0, weight=0.0, margin_m=-1.0, slow_m=0.0)
 
 
