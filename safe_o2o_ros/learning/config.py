@@ -13,6 +13,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
+DRIVERS = ("critics", "actor", "percept")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class AgentTraining:
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
     risk_price: float = 16.0
     """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
+    driver: str = "critics"
+    """Who drives: "critics" (they choose among the actor's proposals), "actor" (its likeliest component) or
+    "percept" (the likeliest component of the percept's imitation). Acts at deployment only."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
     imagine_every: int = 8
@@ -178,5 +182,6 @@ def _check(key: str, value: Any) -> None:
         if not 0.0 <= value <= high or math.isinf(value):
             expected = "between 0 and 1" if name in _SHARES else "finite and 0 or more"
             raise UsageError(f"setting '{key}' must be {expected}, got {value}")
-    elif name == "precision" and value not in PRECISIONS:
-        raise UsageError(f"setting '{key}' must be one of {', '.join(PRECISIONS)}, got '{value}'")
+    for choice, known in (("precision", PRECISIONS), ("driver", DRIVERS)):
+        if name == choice and value not in known:
+            raise UsageError(f"setting '{key}' must be one of {', '.join(known)}, got '{value}'")

@@ -23,6 +23,7 @@ from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
+from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
@@ -88,13 +89,14 @@ def train(
     round_weights(model)
     round_weights(agent)
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
+    by = config.agent.driver
     graphs = Graphs(
         model,
         PolicyGraph(
-            [agent.actor],
+            [PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor],
             (agent.q_reward, agent.q_reach),
             (agent.pi_reward, agent.pi_cost),
-            Prices(config.agent.risk_price, config.agent.kappa, sigma),
+            Prices(config.agent.risk_price, config.agent.kappa, sigma, choose=by == "critics"),
         ),
         SafetyGraph(agent.q_reach, agent.v_reach, agent.q_cost),
         config.model.feature,

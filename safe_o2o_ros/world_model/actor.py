@@ -57,3 +57,17 @@ class Actor(nn.Module):
         best = (log_weight + noise).argmax(-1)[:, None, None].expand(-1, 1, self.action_dim)
         mean, std = mean.gather(-2, best).squeeze(-2), std.gather(-2, best).squeeze(-2)
         return (mean + std * torch.randn_like(mean)).clamp(-1.0, 1.0)
+
+
+class PerceptActor(Actor):
+    """The percept's own imitation of the demonstrators (percept.py), asked with whole latents."""
+
+    def __init__(self, config: ModelConfig, behaviour: Actor) -> None:
+        """`behaviour`: trained on percepts; its weights are copied."""
+        super().__init__(config, inputs=config.percept)
+        self._first = config.dynamics
+        self.load_state_dict(behaviour.state_dict())
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See Actor; only the percept's part of `feature` (B, F) is looked at."""
+        return super().forward(feature[:, self._first :])

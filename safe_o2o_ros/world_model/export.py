@@ -74,6 +74,8 @@ class Prices:
     """Reward that one unit of discounted cost is worth, in the score of the chosen action."""
     sigma: float
     """The data set's return standard deviation, which makes scores comparable over bundles."""
+    choose: bool = True
+    """The in-sample critics choose among the proposals; False: the likeliest component's mean is taken."""
 
 
 class PolicyGraph(nn.Module):
@@ -99,6 +101,10 @@ class PolicyGraph(nn.Module):
 
     def choose(self, actor: Actor, latent: Tensor) -> Tensor:
         """The actor's best proposal (B, A)."""
+        if not self.prices.choose:
+            log_weight, mean, _ = actor(latent)
+            likeliest = log_weight.argmax(-1)[:, None, None].expand(-1, 1, mean.shape[-1])
+            return mean.gather(1, likeliest).squeeze(1)
         actions, log_weight = actor.proposals(latent)
         features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
         worth = self.choose_reward(features, actions).amin(0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.actor import Actor, PerceptActor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.export import PolicyGraph, Prices
 
@@ -66,3 +66,27 @@ def test_a_price_of_risk_turns_the_choice_around():
 
 def test_a_component_that_the_data_hardly_supports_is_not_considered():
     assert chosen((0.95, 0.05), reward=-1.0, risk=0.0, price=0.0) == pytest.approx([0.4, 0.0])
+
+
+def test_without_the_critics_choice_the_likeliest_mean_is_taken():
+    zero = Linear(0.0)
+    graph = PolicyGraph(
+        [FixedActor((0.3, 0.7))],
+        (Linear(1.0), Linear(0.0)),
+        (zero, zero),
+        Prices(risk=0.0, kappa=0.0, sigma=1.0, choose=False),
+    )
+    # The critics would take the first component's highest proposal.
+    assert graph(torch.zeros(1, CONFIG.feature))[0][0, 0].tolist() == pytest.approx([-0.8, 0.0])
+
+
+def test_the_percepts_actor_looks_at_the_percept_alone():
+    torch.manual_seed(0)
+    behaviour = Actor(CONFIG, inputs=CONFIG.percept)
+    actor = PerceptActor(CONFIG, behaviour)
+    feature = torch.randn(2, CONFIG.feature)
+    other = torch.cat([torch.randn(2, CONFIG.dynamics), feature[:, CONFIG.dynamics :]], -1)
+    for mine, same, its in zip(
+        actor(feature), actor(other), behaviour(feature[:, CONFIG.dynamics :]), strict=True
+    ):
+        assert torch.equal(mine, same) and torch.equal(mine, its)
