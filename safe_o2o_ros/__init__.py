@@ -10,7 +10,7 @@ Driving. Every arrow is one call, which `evaluation.py` makes in a loop and `nod
                                       v
                                     policy/policy.py            proposals and choice (policy.onnx)
                                       | types.Proposal
-         safety/freshness.py -late--> v
+         safety/inbox.py -late, who-> v
                                     safety/filter.py            decision table, on risk.py (safety.onnx)
                                       | limits.py              types.Decision: action and reason
                                       v
@@ -25,9 +25,9 @@ Learning, offline::
       learning/calibrate.py        thresholds
       world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
 
-Around it: graph.py (nodes and parameters, once) -> launch/deploy.launch.py or processes.py; report/ (logs
--> numbers, plot, video, page); monitor/ (topics -> shapes for RViz, who is silent); cli/ (composition);
-errors.py (what can go wrong, named).
+Around it: options.py, base.py -> graph.py (nodes and parameters, once) -> launch/deploy.launch.py or
+processes.py; report/ (logs -> numbers, plot, video, page); monitor/ (topics -> shapes for RViz, who is
+silent); cli/ (composition); errors.py (what can go wrong, named).
 """
 
 __version__ = "0.1.0"
