@@ -42,6 +42,8 @@ def risk_threshold(risk: NDArray[np.float32], event: NDArray[np.bool_], alpha: f
 
 
 MAX_THRESHOLD = 0.99
+MOST_OF_RATE = 0.5
+"""Where costs are rare the bound is this share of their rate among all commands."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ def calibrate(
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
     if not usable.any():
         raise StoreError(f"every command of the {source} was given inside a violation: record other ones")
+    # A bound above the rate of all commands would certify them all and say nothing.
+    rate = float(event[usable].mean())
+    alpha = min(alpha, MOST_OF_RATE * rate) if rate > 0.0 else alpha
     # A risk of 1 is a certain violation, whatever the data says: never certified.
     threshold = min(risk_threshold(risk[usable], event[usable], alpha), MAX_THRESHOLD)
     return Thresholds(
@@ -76,6 +81,7 @@ def calibrate(
         provenance={
             "event": f"cost within {horizon} control periods of a command called safe",
             "alpha": alpha,
+            "rate": rate,
             "horizon_periods": horizon,
             "commands": int(usable.sum()),
             "events": int(event[usable].sum()),

@@ -93,3 +93,15 @@ def test_data_that_is_one_long_violation_cannot_calibrate(data: Dataset) -> None
     scores = Scores(np.zeros(50, np.float32), np.zeros(52, np.float32))
     with pytest.raises(StoreError, match="inside a violation"):
         calibrate(scores, altered, "training episodes")
+
+
+def test_where_costs_are_rarer_than_the_bound_not_everything_is_certified(data: Dataset) -> None:
+    cost = np.zeros(len(data.image), np.float32)
+    cost[10] = 1.0
+    altered = Dataset(**{**vars(data), "cost": cost})
+    risk = np.linspace(0.0, 0.98, 50, dtype=np.float32)
+    result = calibrate(Scores(risk, np.zeros(52, np.float32)), altered, "episodes", alpha=0.05, horizon=2)
+    # One of 49 commands, that of row 9, has the event: less than 5 %, but half of that rate is the bound.
+    assert result.provenance["rate"] == pytest.approx(1 / 49)
+    assert result.provenance["alpha"] == pytest.approx(0.5 / 49)
+    assert result.risk == pytest.approx(risk[8])
