@@ -100,10 +100,10 @@ def test_a_bundle_of_another_task_or_a_damaged_one_is_not_evaluated(
     assert "sha256" in refuse("evaluate", "--bundle", damaged)
     (damaged / "manifest.json").write_text("{")
     assert "cannot be read as JSON" in refuse("evaluate", "--bundle", damaged)
-    write_tiny_bundle(tmp_path / "other", task="CarGoal2")
-    assert "was trained for CarGoal2, not PointGoal1" in refuse("evaluate", "--bundle", tmp_path / "other")
-    assert "Task 'CarGoal2' is unknown" in refuse(
-        "evaluate", "--bundle", tmp_path / "other", "--task", "CarGoal2"
+    write_tiny_bundle(tmp_path / "other", task="CarGoal9")
+    assert "was trained for CarGoal9, not PointGoal1" in refuse("evaluate", "--bundle", tmp_path / "other")
+    assert "Task 'CarGoal9' is unknown" in refuse(
+        "evaluate", "--bundle", tmp_path / "other", "--task", "CarGoal9"
     )
 
 
