@@ -105,7 +105,7 @@ def test_fast_cameras_with_a_skew_give_one_latent_per_control_period(cameras):
 
     cameras.probe.until(ten_came, "ten latents")
     stamps = [s for s in cameras.stamps_ms() if s >= first]
-    # On average: after a frame that was lost on the way the next one may follow closely. 30 Hz would be 33 ms.
+    # On average: after a frame lost on the way the next one may follow closely. At 30 Hz it would be 33 ms.
     assert np.diff(stamps).mean() >= 70
     assert set(stamps) <= set(sent)  # the older stamp of each pair
 
