@@ -2,80 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import RobotAdapter
-from safe_o2o_ros.sim.checks import IMAGE_SIZE, checked_action, checked_arguments, checked_options
-from safe_o2o_ros.sim.render import Image, Renderer
+from safe_o2o_ros.sim.checks import checked_action, checked_options
 from safe_o2o_ros.sim.robots import ROOM_RADIUS_M
 from safe_o2o_ros.sim.room.geometry import Footprint
 from safe_o2o_ros.sim.room.layout import HALF_SIZE_M, make_layout
 from safe_o2o_ros.sim.room.scene import RoomScene
 from safe_o2o_ros.sim.room.state import RoomState
 from safe_o2o_ros.sim.room.varied import furnishing_of, restyle
-from safe_o2o_ros.sim.tasks import TaskSpec, task_spec
-from safe_o2o_ros.sim.variant_run import VariantRun
-from safe_o2o_ros.sim.variant_scene import varied_task
-from safe_o2o_ros.sim.variants import variant_spec
+from safe_o2o_ros.sim.simulated_task import Observation, SimulatedTask
 
 SUCCESS_REWARD = 10.0
 COST_CLEARANCE_M = 0.02
 """Nearer than this to anything costs."""
 
-Observation = dict[str, Image]
 
-
-class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
+class RoomEnv(SimulatedTask[RoomScene]):
     """A velocity-driven base looks for the goal of a furnished room.
 
-    Observation: camera name -> uint8 RGB image (64, 64, 3). Action: raw, [-1, 1]^2, the commanded velocity
-    as a share of top speed. `reset(options={"layout": {...}})` sets where things stand; what it leaves out
+    Observation: see SimulatedTask. Action: raw, [-1, 1]^2, the commanded velocity as a share of top speed.
+    `reset(options={"layout": {...}})` sets where things stand; what it leaves out
     is drawn. The episode terminates at the goal and is truncated when the time is up.
 
     `info` holds `cost` (sum over the repeats), `goal` ([x, y], m), `goals` (reached: 0 or 1), `reached`,
     `contact` (in this period), `contacts` (control steps with contact so far), `success` (reached without
     any contact), `clearance` (m), `layout` and `control_steps` (made so far).
     """
-
-    metadata = {"render_modes": ["rgb_array"]}
-
-    def __init__(
-        self,
-        task: str = "RoomNav",
-        action_repeat: int = 1,
-        cameras: Sequence[str] = ("front", "back"),
-        variant: str | None = None,
-        render_mode: str | None = None,
-    ) -> None:
-        """Make the environment; raises UsageError on an unknown task, variant, camera or bad repeat."""
-        self.variant = variant_spec(variant, task_spec(task).name)
-        self.task: TaskSpec = varied_task(task_spec(task), self.variant)
-        self.cameras = checked_arguments(self.task, cameras, action_repeat, render_mode)
-        self.action_repeat = action_repeat
-        self.render_mode = render_mode
-        image = gymnasium.spaces.Box(0, 255, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-        self.observation_space = gymnasium.spaces.Dict(dict.fromkeys(self.cameras, image))
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.adapter.action_dim,), np.float32)
-        self._run = VariantRun(self.variant)
-        self._scene: RoomScene | None = None
-        self._renderer: Renderer | None = None
-        self._top: tuple[int, Renderer] | None = None
-
-    @property
-    def adapter(self) -> RobotAdapter:
-        """Scaling and limits of the task's robot."""
-        return self.task.robot.adapter
-
-    @property
-    def period_s(self) -> float:
-        """Time between observations, s."""
-        return self.action_repeat * self.task.robot.control_step_s
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -87,15 +44,10 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         )
         self._obstacles = self._layout.obstacles()
         self._footprint = Footprint(self._obstacles, HALF_SIZE_M)
-        self._scene = RoomScene(self._layout, self.task.robot)
-        restyle(self._scene.model, self.variant)
+        scene = RoomScene(self._layout, self.task.robot)
+        restyle(scene.model, self.variant)
         self._run.begin(self.np_random)
-        if self.cameras:
-            if self._renderer is None:
-                self._renderer = Renderer(IMAGE_SIZE)
-            self._renderer.bind(self._scene.model)
-        if self._top is not None:
-            self._top[1].bind(self._scene.model)
+        self._show(scene)
         self._control_steps = self._contacts = 0
         self._contact = self._reached = False
         self._measure()
@@ -151,49 +103,12 @@ class RoomEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             path_distance_m=self._path_m,
         )
 
-    def render_top(self, size: int = 256) -> Image:
-        """The room from straight above, world x to the right, uint8 RGB, shape (size, size, 3)."""
-        scene = self._running_scene()
-        if self._top is None or self._top[0] != size:
-            if self._top is not None:
-                self._top[1].close()
-            self._top = (size, Renderer(size))
-            self._top[1].bind(scene.model)
-        return self._top[1].image(scene.data, "top")
-
-    def render(self) -> Image | None:
-        """The top view in render mode "rgb_array", else None."""
-        return self.render_top() if self.render_mode == "rgb_array" else None
-
-    def close(self) -> None:
-        """Free the graphics contexts; a later reset opens them again."""
-        if self._renderer is not None:
-            self._renderer.close()
-        if self._top is not None:
-            self._top[1].close()
-        self._scene = self._renderer = self._top = None
-
-    def _running_scene(self) -> RoomScene:
-        if self._scene is None:
-            raise UsageError("No episode is running; call reset first.")
-        return self._scene
-
-    def _time_up(self) -> bool:
-        return self._control_steps >= self.task.episode_steps
-
     def _measure(self) -> None:
         """Path length, clearance and whether the goal is reached, at this moment."""
         position = self._running_scene().agent_xy()
         self._path_m = self._paths.length(position)
         self._clearance_m = float(self._footprint.distance(position[None])[0]) - ROOM_RADIUS_M
         self._reached = bool(np.hypot(*(position - self._layout.goal)) <= self.task.goal_radius)
-
-    def _observe(self) -> Observation:
-        if self._renderer is None or self._scene is None:
-            return {}
-        images = {name: self._renderer.image(self._scene.data, name) for name in self.cameras}
-        time_s = self._control_steps * self.task.robot.control_step_s
-        return {name: self._run.picture(name, image, time_s) for name, image in images.items()}
 
     def _info(self, cost: float) -> dict[str, Any]:
         return {
