@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.errors import GraphError, UsageError
-from safe_o2o_ros.graph import PACKAGE, DeployOptions, NodeSpec, default_bundle, deployment
+from safe_o2o_ros.graph import DeployOptions, default_bundle, deployment
 
 HOPS = (
     ("camera: capture -> image published", None, "image"),
@@ -100,25 +99,14 @@ def _latency(args: argparse.Namespace, path: Path, bundle: Any) -> dict[str, Any
 
 def _measure_graph(args: argparse.Namespace, bundle: Path, camera: str) -> dict[str, Any]:
     """Events per frame, nanoseconds after capture, from a real-time graph in processes."""
-    import dataclasses
-
-    from safe_o2o_ros.domain import private_domain
-    from safe_o2o_ros.processes import Processes
+    from safe_o2o_ros.cli.bench_graph import run_probed
 
     graph = deployment(
         DeployOptions(sim=True, task=args.task, bundle=str(bundle), seed=40_000, enable_stamped_cmd_vel=True)
     )
     parameters = {"camera": camera, "seconds": args.seconds}
-    probe = NodeSpec("latency_probe", PACKAGE, "latency_probe", parameters, essential=True)
-    graph = dataclasses.replace(graph, nodes=(*graph.nodes, probe))
     found: list[dict[str, Any]] = []
-
-    def sink(node: str, line: str, stdout: bool) -> None:
-        if node == "latency_probe" and stdout and line.startswith("{"):
-            found.append(json.loads(line))
-
-    with private_domain():
-        Processes(graph, sink).run()
+    run_probed(graph, "latency_probe", parameters, lambda _, result: found.append(result))
     if not found:
         raise GraphError("the probe ended without a result: run it again with `safe-o2o deploy --sim true`")
     return found[0]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from safe_o2o_ros.errors import GraphError
-from safe_o2o_ros.graph import PACKAGE, DeployOptions, NodeSpec, deployment
+from safe_o2o_ros.graph import DeployOptions, deployment
 from safe_o2o_ros.manifest import read_manifest
+from safe_o2o_ros.processes import Processes
 
 _LONGEST_WARM_UP_S = 10.0
 _MOST_WINDOWS = 180
@@ -25,8 +24,7 @@ _SETTLING_SHARE = 0.2
 
 def measure(args: argparse.Namespace, bundle: Path) -> dict[str, Any]:
     """Drive for `args.minutes`; memory by node, answers by window, and what they come to."""
-    from safe_o2o_ros.domain import private_domain
-    from safe_o2o_ros.processes import Processes
+    from safe_o2o_ros.cli.bench_graph import run_probed
 
     manifest = read_manifest(bundle)
     seconds = args.minutes * 60.0
@@ -47,22 +45,16 @@ def measure(args: argparse.Namespace, bundle: Path) -> dict[str, Any]:
         "window": window_s,
         "warm_up": min(_LONGEST_WARM_UP_S, 0.2 * seconds),
     }
-    probe = NodeSpec("soak_probe", PACKAGE, "soak_probe", parameters, essential=True)
-    names = [node.name for node in (*graph.nodes, probe)]
-    graph = dataclasses.replace(graph, nodes=(*graph.nodes, probe))
+    names = [*(node.name for node in graph.nodes), "soak_probe"]
     windows: list[dict[str, Any]] = []
 
-    def sink(node: str, line: str, stdout: bool) -> None:
-        if node == "soak_probe" and stdout and line.startswith('{"window"'):
-            window = json.loads(line)
-            pids = {name: processes.pid(name) for name in names}
-            window["rss_mb"] = {name: resident_mb(pid) for name, pid in pids.items()}
-            window["shm_mb"] = shared_mb(pids.values())
-            windows.append(window)
+    def said(processes: Processes, window: dict[str, Any]) -> None:
+        pids = {name: processes.pid(name) for name in names}
+        window["rss_mb"] = {name: resident_mb(pid) for name, pid in pids.items()}
+        window["shm_mb"] = shared_mb(pids.values())
+        windows.append(window)
 
-    with private_domain():
-        processes = Processes(graph, sink)
-        processes.run()
+    run_probed(graph, "soak_probe", parameters, said)
     if not windows:
         raise GraphError("the probe ended without a result: run it again, longer")
     return {

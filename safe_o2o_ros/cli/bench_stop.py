@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import signal
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from safe_o2o_ros.errors import GraphError
 from safe_o2o_ros.graph import PACKAGE, DeployOptions, Graph, NodeSpec, deployment
 from safe_o2o_ros.manifest import Manifest, read_manifest
+from safe_o2o_ros.processes import Processes
 from safe_o2o_ros.types import Mode
 
 VICTIMS = ("camera", "encoder", "policy", "filter", "operator")
@@ -86,26 +86,19 @@ def _with_camera_node(graph: Graph, cameras: tuple[str, ...]) -> Graph:
 
 
 def _measure(victim: str, args: argparse.Namespace, bundle: Path, manifest: Manifest) -> dict[str, Any]:
-    from safe_o2o_ros.domain import private_domain
-    from safe_o2o_ros.processes import Processes
+    from safe_o2o_ros.cli.bench_graph import run_probed
 
     graph = graph_for(victim, args.task, bundle, manifest)
     parameters = {"victim": victim, "repeats": args.repeats, "camera": manifest.image.cameras[-1]}
-    probe = NodeSpec("stop_probe", PACKAGE, "stop_probe", parameters, essential=True)
-    graph = dataclasses.replace(graph, nodes=(*graph.nodes, probe))
     found: list[dict[str, Any]] = []
 
-    def sink(node: str, line: str, stdout: bool) -> None:
-        if node == "stop_probe" and stdout and line.startswith("{"):
-            said = json.loads(line)
-            if "kill" in said:
-                os.kill(processes.pid(said["kill"]), signal.SIGKILL)
-            else:
-                found.extend(said["stops"])
+    def said(processes: Processes, line: dict[str, Any]) -> None:
+        if "kill" in line:
+            os.kill(processes.pid(line["kill"]), signal.SIGKILL)
+        else:
+            found.extend(line["stops"])
 
-    with private_domain():
-        processes = Processes(graph, sink, respawn_s=_RESPAWN_S)
-        processes.run()
+    run_probed(graph, "stop_probe", parameters, said, respawn_s=_RESPAWN_S)
     if not found:
         raise GraphError("the probe ended without a result: run it again")
     return {

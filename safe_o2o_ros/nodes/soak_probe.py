@@ -33,7 +33,7 @@ _SIM_COUNTS = ("late_ticks", "skipped_ticks")
 
 
 class SoakProbe(ThinNode):
-    """Prints `{"window": ...}` lines, `{"end": true}` at the end."""
+    """Prints a `{"window": ...}` line for each window, and ends."""
 
     def __init__(self) -> None:
         super().__init__("soak_probe", SPECS)
@@ -93,7 +93,6 @@ class SoakProbe(ThinNode):
             self._say(now_s)
             self._windows += 1
             if now_s - self._start_s >= self.parameters["seconds"]:
-                print(json.dumps({"end": True}), flush=True)
                 self.finished = True
 
     def _pair(self) -> None:
