@@ -17,7 +17,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.robot import RobotAdapter
@@ -47,22 +47,6 @@ def to_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> Image:
     message.encoding = "rgb8"
     message.step = 3 * message.width
     message.data = array("B", pixels.tobytes())
-    return message
-
-
-def to_camera_info(height: int, width: int, fovy_deg: float, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """An ideal pinhole camera with square pixels; `fovy_deg` is the vertical field of view, degrees."""
-    message = CameraInfo()
-    message.header.stamp = to_time(stamp_ns)
-    message.header.frame_id = frame_id
-    message.height, message.width = int(height), int(width)
-    message.distortion_model = "plumb_bob"
-    focal = 0.5 * height / math.tan(math.radians(fovy_deg) / 2.0)
-    cx, cy = width / 2.0, height / 2.0
-    message.d = [0.0] * 5
-    message.k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
-    message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    message.p = [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     return message
 
 

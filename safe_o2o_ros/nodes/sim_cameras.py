@@ -10,8 +10,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.image_messages import to_camera_info
 from safe_o2o_ros.nodes.sim_frames import Frames
 from safe_o2o_ros.nodes.sim_world import SimWorld
+from safe_o2o_ros.perception.camera_model import ideal
 from safe_o2o_ros.sim.faults import CameraFaults, DelayLine, Faults, Shot
 
 _DELIVERY_S = 0.005
@@ -26,7 +28,7 @@ class SimCameras:
     ) -> None:
         """`faults`: what is wrong at the moment; `lockstep` makes the frames reliable."""
         self._frames, self._faults = frames, faults
-        self._fovy_deg = world.fovy_deg
+        self._mounts = world.mounts
         self._damage = CameraFaults(world.options.seed)
         profile = qos.images(lockstep)
         names = world.options.cameras
@@ -62,6 +64,7 @@ class SimCameras:
     def _publish(self, camera: str, shot: Shot) -> None:
         frame_id = self._frames.camera(camera)
         height, width = shot.pixels.shape[:2]
-        info = conversions.to_camera_info(height, width, self._fovy_deg[camera], shot.stamp_ns, frame_id)
+        model = ideal(height, width, self._mounts[camera].fovy_deg)
+        info = to_camera_info(model, height, width, shot.stamp_ns, frame_id)
         self._infos[camera].publish(info)
         self.images[camera].publish(conversions.to_image(shot.pixels, shot.stamp_ns, frame_id))

@@ -17,6 +17,7 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 
 from safe_o2o_ros.nodes.conversions import to_time
+from safe_o2o_ros.perception.views import optical_axes
 
 
 class Mount(Protocol):
@@ -91,15 +92,6 @@ def odometry(motion: Motion, frames: Frames, stamp_ns: int) -> Odometry:
     twist.linear.x, twist.linear.y = float(motion.forward), float(motion.left)
     twist.angular.z = float(motion.yaw_rate)
     return message
-
-
-def optical_axes(xyaxes: Sequence[float]) -> NDArray[np.float64]:
-    """Rotation matrix (3, 3) whose columns are the optical frame's x, y, z in base_link."""
-    right, up = np.reshape(np.asarray(xyaxes, np.float64), (2, 3))
-    right = right / np.linalg.norm(right)
-    up = up - right * (right @ up)
-    down = -up / np.linalg.norm(up)
-    return np.stack([right, down, np.cross(right, down)], axis=1)
 
 
 def quaternion(rotation: NDArray[np.float64]) -> Quaternion:

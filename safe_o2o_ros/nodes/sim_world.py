@@ -57,9 +57,7 @@ class SimWorld:
         robot = self._env.task.robot
         self.adapter: RobotAdapter = self._env.adapter
         self.mounts = {name: robot.cameras[name] for name in options.cameras}
-        """Where the cameras sit: camera name -> CameraPose."""
-        self.fovy_deg = {name: float(mount.fovy_deg) for name, mount in self.mounts.items()}
-        """Vertical field of view of every camera."""
+        """Where the cameras sit and what they see: camera name -> CameraPose."""
         self.base_height_m = float(robot.z)
         """Height of base_link over the floor."""
         self.period_s = float(self._env.period_s)

@@ -49,14 +49,22 @@ def mount_problem(camera: str, view: View, pose: Pose) -> str:
     return ""
 
 
-def view_pose(view: View) -> Pose:
-    """The trained camera's optical frame (x right, y down, z forward) in base_link."""
-    right, up = np.reshape(np.asarray(view.xyaxes, np.float64), (2, 3))
+def optical_axes(xyaxes: Sequence[float]) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) whose columns are the optical frame's x (right), y (down), z (forward).
+
+    `xyaxes`: image right, then image up, in base_link; need not be of unit length.
+    """
+    right, up = np.reshape(np.asarray(xyaxes, np.float64), (2, 3))
     right = right / np.linalg.norm(right)
     up = up - right * (right @ up)
     down = -up / np.linalg.norm(up)
+    return np.stack([right, down, np.cross(right, down)], axis=1)
+
+
+def view_pose(view: View) -> Pose:
+    """The trained camera's optical frame in base_link."""
     pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, down, np.cross(right, down)], axis=1)
+    pose[:3, :3] = optical_axes(view.xyaxes)
     pose[:3, 3] = view.position
     return pose
 

@@ -8,6 +8,8 @@ from nav_msgs.msg import Odometry
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.nodes import conversions, filter_messages
+from safe_o2o_ros.nodes.image_messages import to_camera_info
+from safe_o2o_ros.perception.camera_model import ideal
 from safe_o2o_ros.robot import POINT, ROOM_BASE
 from safe_o2o_ros.types import Decision, Latent, Mode, Reason, Source
 
@@ -153,5 +155,5 @@ def test_a_brake_is_an_error_that_names_the_late_input():
 
 
 def test_a_camera_of_90_degrees_has_half_its_height_as_focal_length():
-    info = conversions.to_camera_info(64, 64, 90.0, 0, "front_optical_frame")
+    info = to_camera_info(ideal(64, 64, 90.0), 64, 64, 0, "front_optical_frame")
     assert info.k.tolist() == pytest.approx([32.0, 0.0, 32.0, 0.0, 32.0, 32.0, 0.0, 0.0, 1.0])

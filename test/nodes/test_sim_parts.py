@@ -18,10 +18,10 @@ from safe_o2o_ros.nodes.sim_frames import (
     camera_transforms,
     odom_transform,
     odometry,
-    optical_axes,
     quaternion,
 )
 from safe_o2o_ros.nodes.sim_pace import Pace
+from safe_o2o_ros.perception.views import optical_axes
 from safe_o2o_ros.robot import POINT, ROOM_BASE
 from safe_o2o_ros.sim.robots import POINT_ROBOT
 
