@@ -78,15 +78,11 @@ def _end_with_parent() -> None:
 
 def make_env(task: str, variant: str | None, cameras: tuple[str, ...]) -> Any:
     """This process's environment for a task, with its usual action repeat; raises the simulator's errors."""
-    import gymnasium
-
-    import safe_o2o_ros.sim  # noqa: F401  registers the tasks
-    from safe_o2o_ros.sim.tasks import env_id, task_spec
+    from safe_o2o_ros.sim import make
 
     key = (task, variant, cameras)
     if key not in _ENVS:
-        task_spec(task)
-        _ENVS[key] = gymnasium.make(env_id(task), cameras=cameras, variant=variant)
+        _ENVS[key] = make.make_env(task, 0, cameras, variant)
     return _ENVS[key]
 
 

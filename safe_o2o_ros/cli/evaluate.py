@@ -167,27 +167,18 @@ def _run_job(job: _Job) -> tuple[dict[str, Any], int]:
 
 
 def _build(job: _Job) -> tuple[Any, Any]:
-    import gymnasium
-
-    import safe_o2o_ros.sim  # noqa: F401  registers the tasks
     from safe_o2o_ros.bundle import load_bundle
     from safe_o2o_ros.evaluation import BlindDriver, BundleDriver, ScriptedDriver, check_bundle_fits
     from safe_o2o_ros.sim.demonstrators import make_demonstrator
-    from safe_o2o_ros.sim.tasks import env_id
+    from safe_o2o_ros.sim.make import make_env
 
     if job.bundle is None:
         assert job.policy is not None
-        env = gymnasium.make(env_id(job.task), variant=job.variant, cameras=())
-        task: Any = env.unwrapped
-        return env, ScriptedDriver(make_demonstrator(job.policy, task.adapter, task.period_s))
+        env = make_env(job.task, 0, (), job.variant)
+        return env, ScriptedDriver(make_demonstrator(job.policy, env.adapter, env.period_s))
     bundle = load_bundle(job.bundle, task=job.task)
     manifest = bundle.manifest
-    env = gymnasium.make(
-        env_id(job.task),
-        variant=job.variant,
-        cameras=manifest.image.cameras,
-        action_repeat=manifest.action_repeat,
-    )
+    env = make_env(job.task, manifest.action_repeat, manifest.image.cameras, job.variant)
     check_bundle_fits(bundle, env)
     driver = BundleDriver(bundle, job.mode)
     return env, BlindDriver(driver) if job.blind else driver

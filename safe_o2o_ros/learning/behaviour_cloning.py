@@ -60,9 +60,7 @@ class ClonePolicy(nn.Module):
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, 1, A), scores (B, 1)."""
-        log_weight, mean, _ = self.actor(latent)
-        best = log_weight.argmax(-1)[:, None, None].expand(-1, 1, mean.shape[-1])
-        return mean.gather(1, best), torch.zeros_like(latent[:, :1])
+        return self.actor.likeliest(latent).unsqueeze(1), torch.zeros_like(latent[:, :1])
 
 
 class NoSafety(nn.Module):

@@ -165,6 +165,7 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
     return dataclasses.replace(node, **{path[0]: value})
 
 
+_CHOICES = {"precision": PRECISIONS, "driver": DRIVERS}
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
 _SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk"}
@@ -182,6 +183,5 @@ def _check(key: str, value: Any) -> None:
         if not 0.0 <= value <= high or math.isinf(value):
             expected = "between 0 and 1" if name in _SHARES else "finite and 0 or more"
             raise UsageError(f"setting '{key}' must be {expected}, got {value}")
-    for choice, known in (("precision", PRECISIONS), ("driver", DRIVERS)):
-        if name == choice and value not in known:
-            raise UsageError(f"setting '{key}' must be one of {', '.join(known)}, got '{value}'")
+    elif name in _CHOICES and value not in _CHOICES[name]:
+        raise UsageError(f"setting '{key}' must be one of {', '.join(_CHOICES[name])}, got '{value}'")

@@ -38,6 +38,12 @@ class Actor(nn.Module):
         log_normal = (-0.5 * z**2 - torch.log(std) - 0.5 * math.log(2.0 * math.pi)).sum(-1)
         return torch.logsumexp(log_weight + log_normal, -1)
 
+    def likeliest(self, feature: Tensor) -> Tensor:
+        """The mean (B, A) of the component with the largest weight."""
+        log_weight, mean, _ = self(feature)
+        best = log_weight.argmax(-1)[:, None, None].expand(-1, 1, self.action_dim)
+        return mean.gather(1, best).squeeze(1)
+
     def proposals(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Actions (B, C, A) the mixture stands for, and the log-weight (B, C) of the component of each.
 

@@ -102,9 +102,7 @@ class PolicyGraph(nn.Module):
     def choose(self, actor: Actor, latent: Tensor) -> Tensor:
         """The actor's best proposal (B, A)."""
         if not self.prices.choose:
-            log_weight, mean, _ = actor(latent)
-            likeliest = log_weight.argmax(-1)[:, None, None].expand(-1, 1, mean.shape[-1])
-            return mean.gather(1, likeliest).squeeze(1)
+            return actor.likeliest(latent)
         actions, log_weight = actor.proposals(latent)
         features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
         worth = self.choose_reward(features, actions).amin(0)
