@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,14 @@ class Source(str, Enum):
     OPERATOR = "operator"
     NONE = "none"
     """Nobody's: a brake."""
+
+
+class Level(IntEnum):
+    """How things are, with the numbers of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
 
 
 class Mode(str, Enum):

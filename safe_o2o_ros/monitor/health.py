@@ -6,21 +6,14 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+
+from safe_o2o_ros.types import Level
 
 _WINDOW = 40
 """Arrivals a rate is measured over."""
 _MIN_ARRIVALS = 10
 _SLOW = 0.7
 """A node that answers a smaller share of its input is called slow."""
-
-
-class Level(IntEnum):
-    """As in diagnostic_msgs/DiagnosticStatus."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ BUNDLE_SPECS = (
 )
 
 
+def other_bundle(version: str, held: str) -> str:
+    """What to say of a latent of bundle `version` in a node that holds `held`."""
+    advice = "start all nodes with the same bundle"
+    return f"refused a latent of bundle '{version}': this node holds '{held}', {advice}"
+
+
 def open_bundle(parameters: Parameters, networks: Sequence[str]) -> Bundle:
     """Verify and load. Raises a BundleError, or UsageError for an unknown provider."""
     if not parameters["bundle"]:

@@ -13,8 +13,9 @@ from safe_o2o_ros.nodes.camera_inputs import CameraInput, Incoming
 from safe_o2o_ros.nodes.camera_specs import CameraSettings
 from safe_o2o_ros.nodes.image_messages import to_camera_info
 from safe_o2o_ros.perception.arrivals import Arrivals
-from safe_o2o_ros.perception.health import Level, Vitals, judge
+from safe_o2o_ros.perception.health import Vitals, judge
 from safe_o2o_ros.perception.shaping import FrameShaper
+from safe_o2o_ros.types import Level
 
 
 class CameraStream:

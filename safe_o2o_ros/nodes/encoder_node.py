@@ -24,8 +24,8 @@ from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.nodes.view_check import ViewCheck
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
 from safe_o2o_ros.perception.feed import FrameFeed
-from safe_o2o_ros.perception.health import Level
 from safe_o2o_ros.perception.session import EncoderSession
+from safe_o2o_ros.types import Level
 
 SPECS = (
     *BUNDLE_SPECS,

@@ -11,7 +11,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.publisher import Publisher
 from visualization_msgs.msg import MarkerArray
 
-from safe_o2o_ros.monitor.health import GraphHealth, Level, Verdict
+from safe_o2o_ros.monitor.health import GraphHealth, Verdict
 from safe_o2o_ros.monitor.overlay import FilterState, overlay
 from safe_o2o_ros.monitor.palette import CHANGE, STOP, reason_colour
 from safe_o2o_ros.monitor.shapes import Shape, drawable
@@ -22,6 +22,7 @@ from safe_o2o_ros.nodes.monitor_inputs import ODOM, Inputs
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.robot import ADAPTERS
+from safe_o2o_ros.types import Level
 
 SPECS = (
     Spec("adapter", "point", "Robot assumed until safety/state names one.", choices=tuple(ADAPTERS)),

@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.nodes import conversions, filter_messages, qos
+from safe_o2o_ros.nodes.bundles import other_bundle
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.safety.inbox import LATENT, NOMINAL, ODOM, Inbox
 from safe_o2o_ros.types import Reason
@@ -50,10 +51,7 @@ class PipelineInput:
             self._complain(str(error))
             return
         if self._version and latent.version != self._version:
-            self._complain(
-                f"refused a latent of bundle '{latent.version}': this node holds '{self._version}', "
-                "start all nodes with the same bundle"
-            )
+            self._complain(other_bundle(latent.version, self._version))
         self._note_offset(LATENT, latent.stamp_ns)
         self._inbox.note_latent(latent, time.monotonic())
 

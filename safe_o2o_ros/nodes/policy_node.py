@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from safe_o2o_ros.bundle import POLICY
 from safe_o2o_ros.errors import FrameError, NonFiniteError
 from safe_o2o_ros.nodes import conversions, qos
-from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
+from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle, other_bundle
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.policy.policy import ExpansionPolicy
@@ -64,11 +64,7 @@ class PolicyNode(ThinNode):
             self._refuse(_UNREADABLE, str(error))
             return
         if latent.version != self._policy.version or latent.feature.size != self._size:
-            self._refuse(
-                _OTHER_BUNDLE,
-                f"refused a latent of bundle '{latent.version}': this node holds '{self._policy.version}', "
-                "start all nodes with the same bundle",
-            )
+            self._refuse(_OTHER_BUNDLE, other_bundle(latent.version, self._policy.version))
             return
         if not np.isfinite(latent.feature).all():
             self._refuse(_NON_FINITE, "refused a latent that is not finite: read what encoder_node reports")

@@ -9,9 +9,8 @@ from typing import Any
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.manifest import ImageSpec
 from safe_o2o_ros.perception.frames import FramePairing
-from safe_o2o_ros.perception.health import Level
 from safe_o2o_ros.perception.pacing import PeriodGrid
-from safe_o2o_ros.types import FrameSet, ImageArray
+from safe_o2o_ros.types import FrameSet, ImageArray, Level
 
 _SILENT_S = 0.5
 """A camera without frames for so long is named; a frame waits no longer for its partners."""

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+
+from safe_o2o_ros.types import Level
 
 _LOST_SHARE = 0.3
 _BIG_BYTES = 200_000
 """Messages of this size and more overrun the kernel's default socket buffers when they come as one burst."""
 _OLD_S = 1.0
-
-
-class Level(IntEnum):
-    """As in diagnostic_msgs."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
 
 
 @dataclass(frozen=True)

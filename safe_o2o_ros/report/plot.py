@@ -23,17 +23,7 @@ MAX_EPISODES = 8
 """Episodes in one picture; more would not be legible."""
 
 _ROW_IN = 4.7
-_STYLE: Any = {
-    "font.size": 9.5,
-    "axes.edgecolor": "#b6c0ca",
-    "axes.labelcolor": "#62707e",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": "#62707e",
-    "ytick.color": "#62707e",
-    "text.color": "#1c2733",
-    "hatch.linewidth": 0.7,
-}
+_STYLE: Any = {**style.AXES, "hatch.linewidth": 0.7}
 
 
 def write_plot(path: Path, title: str, episodes: Sequence[EpisodeLog], view: SceneView) -> None:

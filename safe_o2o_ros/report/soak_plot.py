@@ -13,16 +13,6 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from safe_o2o_ros.report import style
 
-_STYLE: Any = {
-    "font.size": 9.5,
-    "axes.edgecolor": "#b6c0ca",
-    "axes.labelcolor": "#62707e",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": "#62707e",
-    "ytick.color": "#62707e",
-    "text.color": "#1c2733",
-}
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d1d", "#5b4a99")
 """Okabe and Ito's, told apart by colour-blind readers; the last two for lists that are longer."""
 
@@ -31,7 +21,7 @@ def write_soak_plot(path: Path, result: dict[str, Any]) -> None:
     """Draw the result of `bench soak` into a PNG file."""
     windows = result["windows"]
     minutes = np.array([w["end_s"] for w in windows]) / 60.0
-    with rc_context(_STYLE):
+    with rc_context(style.AXES):
         figure = Figure(figsize=(11.0, 6.6), facecolor="white")
         FigureCanvasAgg(figure)
         title = f"{result['minutes']:g} min of {result['task']} in real time"

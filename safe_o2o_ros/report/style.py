@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,18 @@ FURNITURE: RGB = (120, 100, 84)
 WALL: RGB = (92, 98, 108)
 UNKNOWN_VALUE: RGB = (74, 85, 98)
 """Colour of a path where no safety value was computed."""
+
+AXES: Any = {
+    "font.size": 9.5,
+    "axes.edgecolor": "#b6c0ca",
+    "axes.labelcolor": "#62707e",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": "#62707e",
+    "ytick.color": "#62707e",
+    "text.color": "#1c2733",
+}
+"""Matplotlib's settings for every plot."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from safe_o2o_ros.monitor.health import GraphHealth, Level, Report, Reports
+from safe_o2o_ros.monitor.health import GraphHealth, Report, Reports
+from safe_o2o_ros.types import Level
 
 CHAIN = ("camera_info", "latent", "cmd_vel_nominal")
 OWNERS = {"camera_info": "camera_node", "latent": "encoder_node", "cmd_vel_nominal": "policy_node"}

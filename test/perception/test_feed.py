@@ -8,7 +8,7 @@ import pytest
 from safe_o2o_ros.errors import FrameError
 from safe_o2o_ros.manifest import ImageSpec
 from safe_o2o_ros.perception.feed import FrameFeed
-from safe_o2o_ros.perception.health import Level
+from safe_o2o_ros.types import Level
 
 MS = 1_000_000
 SPEC = ImageSpec(("front", "back"), 4, 4)

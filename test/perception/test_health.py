@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from safe_o2o_ros.perception.health import Level, Vitals, judge
+from safe_o2o_ros.perception.health import Vitals, judge
+from safe_o2o_ros.types import Level
 
 WELL = Vitals(
     source="running",
