@@ -15,6 +15,7 @@ from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemons
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
 SAFE = PlannerConfig()
+WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
 BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
 CARELESS = PlannerConfig(hazard_weight=0.0)
 
@@ -66,6 +67,21 @@ KINDS: dict[str, dict[str, Kind]] = {
             lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+        "safe-wide": Kind(
+            "safe, with more distance: whoever imitates it may err a little",
+            0.0,
+            lambda a, p: PlanningDemonstrator(a, p, WIDE),
+        ),
+        "safe-wide-noisy": Kind(
+            "safe-wide, plus slowly varying noise",
+            0.0,
+            lambda a, p: Noisy(PlanningDemonstrator(a, p, WIDE), a),
+        ),
+        "safe-wide-bursts": Kind(
+            "safe-wide, interrupted by 3-12 periods of one random action",
+            0.0,
+            lambda a, p: Bursts(PlanningDemonstrator(a, p, WIDE), a),
+        ),
     },
     ROOM_BASE.name: {
         "safe": Kind(
