@@ -131,6 +131,16 @@ class RobotAdapter:
         """The raw action that asks for nothing, shape (A,), float32."""
         return np.zeros(self.action_dim, np.float32)
 
+    def mirrored(self, action: FloatArray) -> FloatArray:
+        """The actions, shape (..., A), that a robot drives in a world seen in a mirror: left is right.
+
+        Wheels change places; of other channels what is sideways or turns changes its sign.
+        """
+        if self.wheels:
+            return action[..., ::-1]
+        sign = [-1.0 if n in ("linear.y", "angular.x", "angular.z") else 1.0 for n in self.action_names]
+        return action * np.asarray(sign, np.float32)
+
     def to_json(self) -> dict[str, Any]:
         """Fields as JSON values; infinities become null."""
         out = {
