@@ -69,8 +69,9 @@ class PushDemonstrator:
         if self._carrying:
             self._face = None
             field = self._routes.to_goal(state)
+            careful = self._config.hazard_weight >= 1.0
             plan, danger = self._search(
-                lambda p, s: carry_price(p, s, view, field), state, _CARRY_LEAST, _CARRY_TURN
+                lambda p, s: carry_price(p, s, view, field, careful), state, _CARRY_LEAST, _CARRY_TURN
             )
             if danger > _LOSING_S:
                 self._leave(state, view)

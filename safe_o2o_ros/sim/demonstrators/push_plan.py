@@ -16,7 +16,7 @@ from safe_o2o_ros.sim.demonstrators.push_box import (
     hull_gap,
 )
 from safe_o2o_ros.sim.demonstrators.push_field import WayField
-from safe_o2o_ros.sim.demonstrators.push_route import ROBOT_M, Face
+from safe_o2o_ros.sim.demonstrators.push_route import BOX_CLEAR_M, ROBOT_M, Face
 
 if TYPE_CHECKING:
     from safe_o2o_ros.sim.state import PrivilegedState
@@ -27,9 +27,13 @@ _SPEED_M_S = 1.2
 _TURN_RAD_S = 1.8
 _NODE_S = 0.04
 _GOAL_SPARE_M = 0.02
+_BOX_IN_HAZARD = 3.0
+"""Seconds that a second of the box's centre in a hazard is worth: it costs nothing, but getting out does."""
 
 
-def carry_price(paths: Trajectories, state: PrivilegedState, view: BoxView, field: WayField) -> FloatArray:
+def carry_price(
+    paths: Trajectories, state: PrivilegedState, view: BoxView, field: WayField, sees_hazards: bool
+) -> FloatArray:
     """Until the box, carried before the robot, is at the goal; and what striking a pillar is worth."""
     bearings = carried_bearings(view.bearing, paths.yaw)
     far = np.float32(np.clip(np.hypot(view.ahead, view.left), 0.3, CARRIED_M))
@@ -46,6 +50,8 @@ def carry_price(paths: Trajectories, state: PrivilegedState, view: BoxView, fiel
     speed = paths.vx_end * np.cos(b) + paths.vy_end * np.sin(b)
     left = way / np.float32(_SPEED_M_S) + np.abs(turn) / np.float32(_TURN_RAD_S) - np.float32(0.15) * speed
     total += outside[:, -1] * left
+    for cx, cy in state.hazards.astype(np.float32) if sees_hazards else ():
+        total += _close(np.hypot(x - cx, y - cy), state.hazard_radius + BOX_CLEAR_M, 0.1, _BOX_IN_HAZARD)
     for pillar in state.pillars:
         px, py = np.float32(pillar[0]), np.float32(pillar[1])
         # While it is carried the box turns like its bearing.

@@ -21,9 +21,11 @@ ROBOT_M = 0.13
 """Reach of the robot about its centre, m; its nose ends 0.15 m ahead."""
 STAGE_M = 0.68
 """From the box's centre to where the robot turns towards a notch."""
+BOX_CLEAR_M = 0.08
+"""Least distance of the box's centre from the edges of hazards, m."""
 _DEAR, _AVOIDED = 12.0, 3.0
 """Metres of plain floor that a metre is worth where the way is blocked, and where it is tight."""
-_TURN_M = 0.35
+_TURN_M = 0.6
 """Metres of way that a radian of turning with the box is worth."""
 _UNFIT_M = 4.0
 """Metres of way that a face out of reach is worth."""
@@ -140,10 +142,11 @@ class Routes:
             _raise(weight, gap < 0.55, _AVOIDED)
             _raise(weight, gap < 0.36, _DEAR)
         if self._sees_hazards:
-            # The robot follows in the box's track.
+            # The robot follows in the box's track, and cannot stand behind a box in the middle of a hazard.
             for hazard in state.hazards:
                 gap = np.hypot(*np.moveaxis(NODES - hazard, -1, 0)) - state.hazard_radius
-                _raise(weight, gap < self._margin_m, _AVOIDED)
+                _raise(weight, gap < BOX_CLEAR_M + 0.15, _AVOIDED)
+                _raise(weight, gap < BOX_CLEAR_M, _DEAR)
         return weight
 
     def _robot_weight(self, state: PrivilegedState, face: Face) -> FloatArray:
