@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
-from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
+from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig
+from safe_o2o_ros.sim.demonstrators.point import PointDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
 from safe_o2o_ros.sim.demonstrators.room import WIDE as ROOM_WIDE
 from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemonstrator
@@ -38,49 +39,47 @@ class Kind:
 
 KINDS: dict[str, dict[str, Kind]] = {
     POINT.name: {
-        "safe": Kind(
-            "plans around hazards with a margin", 0.22, lambda a, p: PlanningDemonstrator(a, p, SAFE)
-        ),
+        "safe": Kind("plans around hazards with a margin", 0.22, lambda a, p: PointDemonstrator(a, p, SAFE)),
         "safe-noisy": Kind(
             "safe, plus slowly varying noise",
             0.10,
-            lambda a, p: Noisy(PlanningDemonstrator(a, p, SAFE), a),
+            lambda a, p: Noisy(PointDemonstrator(a, p, SAFE), a),
         ),
         "safe-bursts": Kind(
             "safe, interrupted by 3-12 periods of one random action",
             0.13,
-            lambda a, p: Bursts(PlanningDemonstrator(a, p, SAFE), a),
+            lambda a, p: Bursts(PointDemonstrator(a, p, SAFE), a),
         ),
         "bold": Kind(
             "no margin: cuts corners of hazards where that saves time",
             0.10,
-            lambda a, p: PlanningDemonstrator(a, p, BOLD),
+            lambda a, p: PointDemonstrator(a, p, BOLD),
         ),
         "careless": Kind(
             "blind to hazards: the fastest way to the goal",
             0.18,
-            lambda a, p: PlanningDemonstrator(a, p, CARELESS),
+            lambda a, p: PointDemonstrator(a, p, CARELESS),
         ),
         "careless-bursts": Kind(
             "careless, interrupted by 3-12 periods of one random action",
             0.15,
-            lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
+            lambda a, p: Bursts(PointDemonstrator(a, p, CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
         "safe-wide": Kind(
             "safe, with more distance: whoever imitates it may err a little",
             0.0,
-            lambda a, p: PlanningDemonstrator(a, p, WIDE),
+            lambda a, p: PointDemonstrator(a, p, WIDE),
         ),
         "safe-wide-noisy": Kind(
             "safe-wide, plus slowly varying noise",
             0.0,
-            lambda a, p: Noisy(PlanningDemonstrator(a, p, WIDE), a),
+            lambda a, p: Noisy(PointDemonstrator(a, p, WIDE), a),
         ),
         "safe-wide-bursts": Kind(
             "safe-wide, interrupted by 3-12 periods of one random action",
             0.0,
-            lambda a, p: Bursts(PlanningDemonstrator(a, p, WIDE), a),
+            lambda a, p: Bursts(PointDemonstrator(a, p, WIDE), a),
         ),
     },
     ROOM_BASE.name: {

@@ -109,7 +109,7 @@ class PlanningDemonstrator:
             dx, dy = ex - drift * paths.vx_end, ey - drift * paths.vy_end
             left = drift + np.maximum(np.hypot(dx, dy) - radius, 0.0) / top
             drift = np.asarray(tau * (1.0 - np.exp(-left / tau)), np.float32)
-        heading = np.arctan2(dy, dx) - paths.yaw_end
+        heading = np.arctan2(dy, dx) - paths.yaw[:, -1]
         turn = np.arcsin(np.minimum(np.abs(np.sin(heading)), 1.0)) / np.float32(3.0)
         return np.asarray(spent + outside[:, -1] * (left + turn), np.float32)
 
