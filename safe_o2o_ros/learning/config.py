@@ -106,7 +106,7 @@ class PretrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     scales: LossScales = field(default_factory=LossScales)
     percept: SequenceTraining = field(default_factory=lambda: SequenceTraining(steps=0))
-    """Before the world model: convolutions and percept alone, which then stay as they are. 0 steps: all at once."""
+    """Before the world model: convolutions and percept alone, which then stay. 0 steps: all at once."""
     world_model: SequenceTraining = field(default_factory=SequenceTraining)
     agent: AgentTraining = field(default_factory=AgentTraining)
 

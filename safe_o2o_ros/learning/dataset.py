@@ -49,7 +49,7 @@ class Dataset:
     margin: NDArray[np.float32]
     """(N,) metres from what costs at the frame, negative inside; NaN where nobody measured it."""
     ring: NDArray[np.float32]
-    """(N, SECTORS) metres to the nearest thing in each direction at the frame; NaN where nobody measured it."""
+    """(N, SECTORS) metres to the nearest thing in each direction at the frame; NaN where unknown."""
     landmarks: NDArray[np.float32]
     """(N, PLACES) metres in base_link, x and y of each landmark at the frame; NaN where unknown."""
     start: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Phase one: convolutions and percept alone, many cheap updates; the world model is trained on top of them."""
+"""Phase one: convolutions and percept alone, many cheap updates; the world model comes on top of them."""
 
 from __future__ import annotations
 
