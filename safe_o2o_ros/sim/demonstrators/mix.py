@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
+from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
+from safe_o2o_ros.sim.demonstrators.car_planner import CarPlanner
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
 from safe_o2o_ros.sim.demonstrators.room import WIDE as ROOM_WIDE
@@ -17,6 +18,10 @@ from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonst
 SAFE = PlannerConfig()
 BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
 CARELESS = PlannerConfig(hazard_weight=0.0)
+
+CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02)
+CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05)
+CAR_BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)
@@ -66,6 +71,40 @@ KINDS: dict[str, dict[str, Kind]] = {
             lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+    },
+    CAR.name: {
+        "safe": Kind(
+            "plans around hazards and vases with a margin", 0.24, lambda a, p: CarPlanner(a, p, CAR_SAFE)
+        ),
+        "safe-noisy": Kind(
+            "safe, plus slowly varying noise", 0.12, lambda a, p: Noisy(CarPlanner(a, p, CAR_SAFE), a)
+        ),
+        "safe-bursts": Kind(
+            "safe, interrupted by 3-12 periods of one random action",
+            0.16,
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_SAFE), a),
+        ),
+        "bold": Kind(
+            "no margin: cuts corners of hazards where that saves time",
+            0.10,
+            lambda a, p: CarPlanner(a, p, CAR_BOLD),
+        ),
+        "careless": Kind(
+            "blind to hazards and vases: the fastest way to the goal",
+            0.14,
+            lambda a, p: CarPlanner(a, p, CARELESS),
+        ),
+        "careless-bursts": Kind(
+            "careless, interrupted by 3-12 periods of one random action",
+            0.12,
+            lambda a, p: Bursts(CarPlanner(a, p, CARELESS), a),
+        ),
+        "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+        "safe-wide": Kind(
+            "safe, at a clearly larger distance from things where there is room",
+            0.0,
+            lambda a, p: CarPlanner(a, p, CAR_WIDE),
+        ),
     },
     ROOM_BASE.name: {
         "safe": Kind(
