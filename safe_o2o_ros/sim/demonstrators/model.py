@@ -50,8 +50,8 @@ class PointModel:
         n = horizon * substeps
         self.times_s = np.arange(1, n + 1, dtype=np.float32) * np.float32(self.node_s)
         """(N,) of the nodes, from now."""
-        self._vel_in, self._pos_in, self._vel_0, self._pos_0 = _lag_matrices(n, self.node_s, TIME_CONSTANT_S)
-        _, self._yaw_in, _, self._yaw_0 = _lag_matrices(n, self.node_s, YAW_LAG_S)
+        self._vel_in, self._pos_in, self._vel_0, self._pos_0 = lag_matrices(n, self.node_s, TIME_CONSTANT_S)
+        _, self._yaw_in, _, self._yaw_0 = lag_matrices(n, self.node_s, YAW_LAG_S)
 
     def predict(
         self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
@@ -79,7 +79,7 @@ class PointModel:
         )
 
 
-def _lag_matrices(n: int, dt: float, tau: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def lag_matrices(n: int, dt: float, tau: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Exact response of `rate' = (target - rate) / tau` and of its integral, at n nodes.
 
     Returns rate per target (n, n), integral per target (n, n), rate per start rate (n,) and integral
