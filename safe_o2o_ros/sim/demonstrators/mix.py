@@ -16,8 +16,8 @@ from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonst
 
 SAFE = PlannerConfig()
 WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
-BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0)
-CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.0)
+BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0, detours=False)
+CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.3, detours=False)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)

@@ -12,6 +12,7 @@ from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
 from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
+from safe_o2o_ros.sim.demonstrators.way import Way
 
 if TYPE_CHECKING:
     from safe_o2o_ros.sim.state import PrivilegedState
@@ -36,6 +37,8 @@ class PlannerConfig:
     """How much larger than real what costs is taken, metres; covers the model's error."""
     block_weight: float = 1.0
     """Seconds that a second inside what stands firm is worth: the model drives through it."""
+    detours: bool = True
+    """Whether the way beyond the plan goes around what costs; else it is straight."""
     horizon: int = 14
     """Length of a plan, periods."""
     candidates: int = 96
@@ -64,11 +67,14 @@ class PlanningDemonstrator:
         self._pool = _smooth_noise(self._rng, 2048, self._config.horizon)
         self._plan = np.zeros((self._config.horizon, 2), np.float32)
         self._previous = np.zeros(2, np.float32)
+        self._way = Way()
 
     def act(self, state: PrivilegedState) -> FloatArray:
         """The first action of the best plan, raw, shape (2,), float32."""
         plan = np.concatenate([self._plan[1:], self._plan[-1:]])
         obstacles = Obstacles(state, self._model.times_s)
+        if self._config.detours:
+            self._way.look(state, self._config.inflate_m)
         for number, spread in enumerate(self._config.rounds):
             start = int(self._rng.integers(len(self._pool) - self._config.candidates))
             tried = plan + spread * self._pool[start : start + self._config.candidates]
@@ -96,7 +102,8 @@ class PlanningDemonstrator:
         """Seconds until the goal is reached, (K,); beyond the horizon estimated.
 
         The velocity drifts the robot by w = tau (1 - exp(-t / tau)) times itself, and thrust in one
-        direction adds top * (t - w), so the remaining time solves t = w + (|goal - p - w v| - r) / top.
+        direction adds top * (t - w), so the remaining time solves t = w + (|c - p - w v| + d - r) / top,
+        where c is the next corner of the way, and d the way from there to the goal.
         The time to turn the thrust axis (either end) into that direction is added.
         """
         gx, gy = (np.float32(v) for v in state.goal - state.position)
@@ -105,11 +112,12 @@ class PlanningDemonstrator:
         outside = np.logical_and.accumulate(outside, axis=1)
         spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._model.node_s)
         tau, top = np.float32(TIME_CONSTANT_S), np.float32(TOP_SPEED_M_S)
-        ex, ey = gx - paths.x[:, -1], gy - paths.y[:, -1]
+        cx, cy, rest = self._way.onward(paths.x[:, -1], paths.y[:, -1], state)
+        ex, ey = cx - paths.x[:, -1], cy - paths.y[:, -1]
         drift = np.full(len(ex), tau, np.float32)
         for _ in range(_DRIFT_ROUNDS):
             dx, dy = ex - drift * paths.vx_end, ey - drift * paths.vy_end
-            left = drift + np.maximum(np.hypot(dx, dy) - radius, 0.0) / top
+            left = drift + np.maximum(np.hypot(dx, dy) + rest - radius, 0.0) / top
             drift = np.asarray(tau * (1.0 - np.exp(-left / tau)), np.float32)
         heading = np.arctan2(dy, dx) - paths.yaw[:, -1]
         turn = np.arcsin(np.minimum(np.abs(np.sin(heading)), 1.0)) / np.float32(3.0)
