@@ -17,7 +17,7 @@ class Agent(nn.Module):
     """Everything that is trained on cached latents."""
 
     def __init__(self, config: ModelConfig, imitation: Actor | None = None) -> None:
-        """`imitation`: a percept's behaviour to go on from; None: an untrained actor that sees whole latents."""
+        """`imitation`: a percept's behaviour to go on from; None: an untrained actor on whole latents."""
         super().__init__()
         # In-sample (expectile) family, on data transitions only.
         self.q_reward, self.v_reward = QEnsemble(config), VCritic(config)

@@ -1,4 +1,4 @@
-"""What lies around the robot, as a recording tells it to training: what a percept should know, never its input."""
+"""What lies around the robot, recorded for training: what a percept should know, never its input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _CORNER = 1.2
 def ring(state: Any) -> NDArray[np.float32]:
     """Metres from the robot's centre to the nearest thing to keep away from, per sector, (SECTORS,) float32.
 
-    Hazards, vases, wrong buttons, gremlins and pillars, taken as discs; 0 inside one. `state`: PrivilegedState.
+    Hazards, vases, wrong buttons, gremlins and pillars, taken as discs; 0 inside one. `state`: a
+    PrivilegedState.
     """
     centres, radii = _things(state)
     nearest = np.full(SECTORS, FAR_M)

@@ -31,7 +31,7 @@ class ModelConfig:
     percept: int = 128
     """Width of the recurrent state that sees images only."""
     sectors: int = 16
-    """Directions around the robot of which the percept learns how near things are, where that was recorded."""
+    """Directions around the robot in which the percept learns how near things are, where data say so."""
     landmarks: int = 2
     """Places of which it learns where they are: the goal, the box."""
     unimix: float = 0.01

@@ -26,7 +26,7 @@ _RING_FADE_M = 0.5
 
 
 class Percept(nn.Module):
-    """g' = GRU(g, embedding), trained to predict the recorded action, how near a cost is and what is where."""
+    """g' = GRU(g, embedding), trained to predict the recorded action, how near a cost is, what is where."""
 
     def __init__(self, config: ModelConfig, embedding: int) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support.tiny_store import make_episode, manifest, write_tiny_store
 
 from safe_o2o_ros.data import EpisodeWriter

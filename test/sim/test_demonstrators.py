@@ -196,6 +196,6 @@ def test_collect_stores_every_seed_once_and_continues(tmp_path: Path) -> None:
         "xyaxes": [0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
     }
     assert episode.metadata["demonstrator"] == "random" and episode.metadata["period_s"] == PERIOD_S
-    clearance, inside = episode.extras["hazard_clearance"], episode.costs > 0
+    clearance, inside = episode.extras["clearance"], episode.costs > 0
     assert (clearance[1:][inside] < 0.12).all()  # costs lie where hazards are (up to 3 steps earlier)
     assert reader.manifest.seeds == (0, 2)

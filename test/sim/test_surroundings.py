@@ -27,7 +27,7 @@ STATE = PrivilegedState(
 
 def test_the_ring_gives_the_gap_to_the_edge_in_the_sectors_that_a_thing_covers() -> None:
     values = ring(STATE)
-    # Seen under asin(0.2) = 11.5 degrees to each side; a sector reaches 11.25 degrees: the neighbours count too.
+    # Seen under asin(0.2) = 11.5 degrees to each side; a sector reaches 11.25: its neighbours count too.
     assert values[[0, 1, SECTORS - 1]] == pytest.approx([0.8, 0.8, 0.8])
     assert (values[2 : SECTORS - 1] == FAR_M).all()
 

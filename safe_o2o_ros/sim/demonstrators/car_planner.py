@@ -16,6 +16,7 @@ from safe_o2o_ros.sim.demonstrators.car_model import (
     CarModel,
     CarTrajectories,
 )
+from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.way_field import WayFields
 
@@ -42,12 +43,12 @@ class CarPlanner(PlanningDemonstrator):
         self._fields = WayFields(TOP_SPEED_M_S)
         self._canned = _canned_plans(self._config.horizon)
 
-    def price(self, plans: FloatArray, state: PrivilegedState) -> FloatArray:
+    def price(self, plans: FloatArray, state: PrivilegedState, obstacles: Obstacles) -> FloatArray:
         """Seconds each plan is worth, shape (K,), float32; less is better. Plans are (K, horizon, 2)."""
         velocity = (float(state.velocity[0]), float(state.velocity[1]))
         paths = self._car.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
         total = self._seconds(paths, state) + self._unsteadiness(plans)
-        if self._config.hazard_weight > 0.0:
+        if self._config.cost_weight > 0.0:
             total += self._trouble(paths, state)
         return total
 
@@ -66,10 +67,10 @@ class CarPlanner(PlanningDemonstrator):
         spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._car.node_s)
         ex, ey = paths.x[:, -1], paths.y[:, -1]
         distance = np.hypot(gx - ex, gy - ey)
-        if self._config.hazard_weight > 0.0:
-            obstacles = np.concatenate([state.hazards, state.vases])
+        if self._config.cost_weight > 0.0:
+            standing = np.concatenate([state.hazards, state.vases])
             field = self._fields.of(
-                state.goal, state.goal_radius, obstacles, lambda x, y: self._slowness(x, y, state)
+                state.goal, state.goal_radius, standing, lambda x, y: self._slowness(x, y, state)
             )
             px, py = (np.float32(v) for v in state.position)
             left, way = field.look_up(px + ex, py + ey)
@@ -93,7 +94,7 @@ class CarPlanner(PlanningDemonstrator):
             )
         gap -= np.float32(cfg.inflate_m)
         close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0)
-        weight = min(cfg.hazard_weight, _WALL)
+        weight = min(cfg.cost_weight, _WALL)
         return np.asarray(1.0 + weight * (gap < 0.0) + cfg.margin_weight * close, np.float32)
 
     def _trouble(self, paths: CarTrajectories, state: PrivilegedState) -> FloatArray:
@@ -106,7 +107,7 @@ class CarPlanner(PlanningDemonstrator):
         close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
         dt = np.float32(self._car.node_s)
         return np.asarray(
-            dt * (cfg.hazard_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
+            dt * (cfg.cost_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
         )
 
 

@@ -18,12 +18,12 @@ from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonst
 
 SAFE = PlannerConfig()
 WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
-BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
-CARELESS = PlannerConfig(hazard_weight=0.0)
+BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0, detours=False)
+CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.3, detours=False)
 
-CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02)
-CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05)
-CAR_BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
+CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02, detours=False)
+CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05, detours=False)
+CAR_BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, inflate_m=0.0, detours=False)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)
@@ -44,7 +44,9 @@ class Kind:
 
 KINDS: dict[str, dict[str, Kind]] = {
     POINT.name: {
-        "safe": Kind("plans around hazards with a margin", 0.22, lambda a, p: PointDemonstrator(a, p, SAFE)),
+        "safe": Kind(
+            "plans around what costs, with a margin", 0.22, lambda a, p: PointDemonstrator(a, p, SAFE)
+        ),
         "safe-noisy": Kind(
             "safe, plus slowly varying noise",
             0.10,
@@ -56,12 +58,12 @@ KINDS: dict[str, dict[str, Kind]] = {
             lambda a, p: Bursts(PointDemonstrator(a, p, SAFE), a),
         ),
         "bold": Kind(
-            "no margin: cuts corners of hazards where that saves time",
+            "no margin: cuts corners of what costs where that saves time",
             0.10,
             lambda a, p: PointDemonstrator(a, p, BOLD),
         ),
         "careless": Kind(
-            "blind to hazards: the fastest way to the goal",
+            "blind to what costs: the fastest way to the goal",
             0.18,
             lambda a, p: PointDemonstrator(a, p, CARELESS),
         ),

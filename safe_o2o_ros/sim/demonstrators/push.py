@@ -69,7 +69,7 @@ class PushDemonstrator:
         if self._carrying:
             self._face = None
             field = self._routes.to_goal(state)
-            careful = self._config.hazard_weight >= 1.0
+            careful = self._config.cost_weight >= 1.0
             plan, danger = self._search(
                 lambda p, s: carry_price(p, s, view, field, careful), state, _CARRY_LEAST, _CARRY_TURN
             )

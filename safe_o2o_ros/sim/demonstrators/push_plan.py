@@ -95,14 +95,14 @@ def hazard_price(
 ) -> FloatArray:
     """What being in or near hazards is worth."""
     total = np.zeros(len(paths.x), np.float32)
-    if config.hazard_weight <= 0.0 or not len(state.hazards):
+    if config.cost_weight <= 0.0 or not len(state.hazards):
         return total
     gap = np.full_like(paths.x, np.float32(np.inf))
     for cx, cy in (state.hazards - state.position).astype(np.float32):
         np.minimum(gap, np.hypot(paths.x - cx, paths.y - cy), out=gap)
     gap -= np.float32(state.hazard_radius + config.inflate_m)
     # The depth term gives a way out when every plan starts inside.
-    worth = config.hazard_weight * ((gap < 0.0) + 5.0 * np.maximum(-gap, 0.0))
+    worth = config.cost_weight * ((gap < 0.0) + 5.0 * np.maximum(-gap, 0.0))
     if config.margin_weight > 0.0:
         worth = worth + config.margin_weight * np.clip(1.0 - gap / np.float32(config.margin_m), 0.0, 1.0)
     return np.asarray(node_s * worth.sum(axis=1), np.float32)

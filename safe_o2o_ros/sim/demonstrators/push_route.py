@@ -76,7 +76,7 @@ class Routes:
 
     def __init__(self, config: PlannerConfig) -> None:
         """`config`: whether hazards count and with what margin."""
-        self._sees_hazards = config.hazard_weight > 0.0
+        self._sees_hazards = config.cost_weight > 0.0
         self._margin_m = config.margin_m + config.inflate_m
         self._fields: dict[str, tuple[bytes, WayField]] = {}
 
