@@ -14,8 +14,8 @@ from safe_o2o_ros.sim.demonstrators.car_model import (
     TOP_SPEED_M_S,
     TOP_TURN_RAD_S,
     CarModel,
-    CarTrajectories,
 )
+from safe_o2o_ros.sim.demonstrators.model import Trajectories
 from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.way_field import WayFields
@@ -58,7 +58,7 @@ class CarPlanner(PlanningDemonstrator):
         squares = np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
         return np.asarray(self._config.smoothness * squares, np.float32)
 
-    def _seconds(self, paths: CarTrajectories, state: PrivilegedState) -> FloatArray:
+    def _seconds(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds until the goal is reached, (K,); beyond the horizon: turn either end to it, then drive."""
         gx, gy = (np.float32(v) for v in state.goal - state.position)
         radius = np.float32(state.goal_radius - 0.01)
@@ -77,7 +77,7 @@ class CarPlanner(PlanningDemonstrator):
         else:
             left = np.maximum(distance - radius, 0.0) / np.float32(TOP_SPEED_M_S)
             way = np.arctan2(gy - ey, gx - ex)
-        error = np.abs(np.remainder(way - paths.yaw_end + np.pi, 2.0 * np.pi) - np.pi)
+        error = np.abs(np.remainder(way - paths.yaw[:, -1] + np.pi, 2.0 * np.pi) - np.pi)
         free = np.arcsin(np.minimum(radius / np.maximum(distance, radius), 1.0))
         forward = np.maximum(error - free, 0.0) / np.float32(TOP_TURN_RAD_S)
         backward = np.maximum(np.pi - error - free, 0.0) / np.float32(TOP_TURN_RAD_S)
@@ -97,7 +97,7 @@ class CarPlanner(PlanningDemonstrator):
         weight = min(cfg.cost_weight, _WALL)
         return np.asarray(1.0 + weight * (gap < 0.0) + cfg.margin_weight * close, np.float32)
 
-    def _trouble(self, paths: CarTrajectories, state: PrivilegedState) -> FloatArray:
+    def _trouble(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds that being in or near hazards and vases is worth, (K,)."""
         cfg = self._config
         gap = _gap(paths, state, 0.85 * self._car.node_s * paths.x.shape[1]) - np.float32(cfg.inflate_m)
@@ -111,7 +111,7 @@ class CarPlanner(PlanningDemonstrator):
         )
 
 
-def _gap(paths: CarTrajectories, state: PrivilegedState, reach: float) -> FloatArray:
+def _gap(paths: Trajectories, state: PrivilegedState, reach: float) -> FloatArray:
     """Metres to the nearest cost at each node, (K, N), of what is within `reach` m; negative inside."""
     hazards, vases = state.hazards - state.position, state.vases - state.position
     near = np.hypot(*hazards.T) < reach + 0.5
