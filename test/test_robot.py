@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_o2o_ros.robot import ADAPTERS, POINT, RobotAdapter
+from safe_o2o_ros.robot import ADAPTERS, CAR, POINT, RobotAdapter
 
 UNIT = st.floats(-1.0, 1.0, width=32)
 
@@ -38,6 +38,12 @@ def test_a_twist_carries_an_action_bit_for_bit(action: tuple[float, float]) -> N
     raw = np.array(action, np.float32)
     back = POINT.from_twist(POINT.to_twist(raw))
     assert back.dtype == np.float32 and np.array_equal(back, raw)
+
+
+def test_steady_speeds_by_hand_saturate_before_wheels_are_mixed() -> None:
+    np.testing.assert_allclose(POINT.steady_speed(np.array([[0.025, -0.5]])), [[0.75, -1.5]], rtol=1e-6)
+    # Wheels at +1 and at +0.5 of what they can: three quarters of the speed, a quarter of the turn.
+    np.testing.assert_allclose(CAR.steady_speed(np.array([1.0, 0.01])), [0.75 * 0.79, 0.25 * 1.35], rtol=1e-6)
 
 
 @given(st.tuples(UNIT, UNIT))
