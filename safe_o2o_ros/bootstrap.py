@@ -26,7 +26,8 @@ def mean_interval(
         raise UsageError("an interval needs finite values: one of the episodes has NaN or infinity")
     if not 0.0 < level < 1.0 or resamples < 1:
         raise UsageError(
-            f"an interval needs a level in (0, 1) and a resample, got {level} and {resamples}: choose e.g. 0.95"
+            f"an interval needs a level in (0, 1) and at least one resample, got {level} and {resamples}: "
+            "choose e.g. 0.95 and 10000"
         )
     count = len(sample)
     if count < 2:
