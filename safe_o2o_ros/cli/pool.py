@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 def parallel(
     function: Callable[[_Job], _Result], jobs: Sequence[_Job], workers: int
-) -> Iterator[tuple[int, _Result]]:
+) -> Generator[tuple[int, _Result], None, None]:
     """Index and result of every job, as they finish; at most two a worker are under way.
 
     One worker is this process itself. What `function` raises is raised here. Ctrl-C, or closing the

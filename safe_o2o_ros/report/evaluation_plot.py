@@ -20,6 +20,7 @@ _ROW_IN, _AROUND_IN = 0.95, 1.25
 _SPREAD = 0.30
 """How far dots of a row are apart at most, of the distance of two rows."""
 
+Colour = tuple[float, float, float]
 _MARKERS = {"best": "^", "worst": "v"}
 
 
@@ -49,52 +50,40 @@ def write_distribution(path: Path, labels: Sequence[str], records: Sequence[dict
         figure.savefig(path, dpi=110)
 
 
-def _draw(
-    axes: Any, name: str, colour: tuple[float, float, float], records: Sequence[dict[str, Any]]
-) -> None:
+def _draw(axes: Any, name: str, colour: Colour, records: Sequence[dict[str, Any]]) -> None:
     axes.set_title(f"{name} per episode", loc="left", fontsize=11.5, fontweight="bold")
     axes.grid(axis="x", color="#e8ecf0", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", length=2)
     axes.margins(x=0.04)
+    mark: Any = {"ms": 8, "color": _unit(style.INK), "mfc": "none", "mew": 1.3, "zorder": 4}
     for place, record in enumerate(records):
         values = np.array([entry[name] for entry in record["per_episode"]], np.float64)
         heights = place + 0.14 + _beside(values)
         axes.plot(values, heights, "o", ms=5, color=(*colour, 0.45), mec="white", mew=0.5, zorder=2)
         for which, index in extremes(record).items():
-            marker = _MARKERS.get(which)
-            if marker is not None:
-                axes.plot(
-                    values[index],
-                    heights[index],
-                    marker,
-                    ms=8,
-                    color=_unit(style.INK),
-                    mfc="none",
-                    mew=1.3,
-                    zorder=4,
-                )
-        _draw_mean(axes, place - 0.2, record, name, colour)
+            if which in _MARKERS:
+                axes.plot(values[index], heights[index], _MARKERS[which], **mark)
+        interval = record[f"{name}_ci95"]
+        if interval is not None:
+            ends = (place - 0.2, place - 0.2)
+            axes.plot(interval, ends, "-", color=colour, linewidth=4, solid_capstyle="butt", zorder=3)
+        axes.plot(record[f"{name}_mean"], place - 0.2, "D", ms=7, color=colour, mec="white", mew=1, zorder=4)
+    for place, record in enumerate(records):
+        _write_mean(axes, place - 0.2, record, name)
 
 
-def _draw_mean(
-    axes: Any, place: float, record: dict[str, Any], name: str, colour: tuple[float, float, float]
-) -> None:
+def _write_mean(axes: Any, place: float, record: dict[str, Any], name: str) -> None:
+    """The numbers above the mean, and not beyond the ends of the axes."""
     mean, interval = record[f"{name}_mean"], record[f"{name}_ci95"]
-    words = f"{mean:.2f}"
-    if interval is not None:
-        axes.plot(interval, (place, place), "-", color=colour, linewidth=4, solid_capstyle="butt", zorder=3)
-        words += f"  [{interval[0]:.2f}, {interval[1]:.2f}]"
-    axes.plot(mean, place, "D", ms=7, color=colour, mec="white", mew=1.0, zorder=4)
+    words = f"{mean:.2f}" + ("" if interval is None else f"  [{interval[0]:.2f}, {interval[1]:.2f}]")
+    low, high = axes.get_xlim()
+    share = (mean - low) / (high - low)
+    align = "left" if share < 0.13 else "right" if share > 0.87 else "center"
+    at = {"left": -5, "center": 0, "right": 5}[align]
     axes.annotate(
-        words,
-        (mean, place),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=8.5,
+        words, (mean, place), xytext=(at, 7), textcoords="offset points", ha=align, va="bottom", fontsize=8.5
     )
 
 
@@ -120,5 +109,5 @@ def _legend() -> list[Line2D]:
     ]
 
 
-def _unit(colour: style.RGB) -> tuple[float, float, float]:
+def _unit(colour: style.RGB) -> Colour:
     return (colour[0] / 255.0, colour[1] / 255.0, colour[2] / 255.0)

@@ -87,11 +87,12 @@ def things(layout: dict[str, Any], outlines: Mapping[str, Outline] = PUBLISHED) 
             track = (x, y, outline.track_m) if outline.track_m > 0.0 else None
             start = yaw if outline.track_start is None else outline.track_start
             at = (x + outline.track_m * math.cos(start), y + outline.track_m * math.sin(start))
-            thing = Thing(label, *at, yaw, colour, outline.half, outline.box, track=track)
+            thing = Thing(label, at[0], at[1], yaw, colour, outline.half, outline.box, track=track)
             yield thing
             if outline.post_m > 0.0:
-                for corner in thing.corners().tolist():
-                    yield Thing(label, *corner, yaw, colour, (outline.post_m, outline.post_m), box=True)
+                post = (outline.post_m, outline.post_m)
+                for post_x, post_y in thing.corners().tolist():
+                    yield Thing(label, post_x, post_y, yaw, colour, post, box=True)
 
 
 def goal_places(layout: dict[str, Any]) -> list[tuple[float, float]]:
