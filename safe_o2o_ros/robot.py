@@ -97,6 +97,17 @@ class RobotAdapter:
         sat = np.asarray(self.saturation, np.float32)
         return (np.clip(np.asarray(effective, np.float32), -1.0, 1.0) * sat).astype(np.float32)
 
+    def steady_speed(self, raw: FloatArray) -> NDArray[np.float64]:
+        """Speed of every Twist field, shape (..., A), m/s or rad/s, to which held raw actions (..., A) lead.
+
+        A positive action is a negative speed where the scale is negative. Saturation acts on each wheel.
+        """
+        effective = self.effective(raw).astype(np.float64)
+        if self.wheels:
+            left, right = effective[..., 0], effective[..., 1]
+            effective = np.stack([0.5 * (left + right), 0.5 * (left - right)], axis=-1)
+        return effective * np.asarray(self.top_speed, np.float64) * np.sign(self.scale)
+
     def to_twist(self, raw: FloatArray) -> dict[str, float]:
         """Raw action, shape (A,), to Twist fields as Python floats, e.g. {"linear.x": 0.075}."""
         values = [float(value) for value in raw]

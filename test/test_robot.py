@@ -40,6 +40,12 @@ def test_a_twist_carries_an_action_bit_for_bit(action: tuple[float, float]) -> N
     assert back.dtype == np.float32 and np.array_equal(back, raw)
 
 
+def test_steady_speeds_by_hand_saturate_before_wheels_are_mixed() -> None:
+    np.testing.assert_allclose(POINT.steady_speed(np.array([[0.025, -0.5]])), [[0.75, -1.5]], rtol=1e-6)
+    # Wheels at +1 and at +0.5 of what they can: three quarters of the speed, a quarter of the turn.
+    np.testing.assert_allclose(CAR.steady_speed(np.array([1.0, 0.01])), [0.75 * 0.79, 0.25 * 1.35], rtol=1e-6)
+
+
 @given(st.tuples(UNIT, UNIT))
 def test_effective_undoes_raw(action: tuple[float, float]) -> None:
     effective = np.array(action, np.float32)
