@@ -25,13 +25,10 @@ NOT_A_DEMONSTRATOR = 2
 """Sources from here on are random draws and policies (sim/demonstrators/base.py)."""
 MARGINS = ("clearance", "hazard_clearance")
 """Optional columns of an episode: how far the robot is from what costs, metres, one row a frame."""
-            imitate[row : row + steps] *= episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
-        for column in MARGINS:
-            if column in episode.extras:
-                margin[row : row + steps + 1] = episode.extras[column]
-        for column, places in ((RING, ring), (LANDMARKS, landmarks)):
-            if column in episode.extras:
-                places[row : row + steps + 1] = episode.extras[column]
+RING, LANDMARKS = "ring", "landmarks"
+"""Optional columns of an episode: see sim/surroundings.py."""
+SECTORS, PLACES = 16, 4
+"""Their widths."""
 
 
 @dataclass(frozen=True)
@@ -169,23 +166,12 @@ def load_dataset(
         imitate[row : row + steps] = safe_in_hindsight(episode.costs)
         if SOURCE in episode.extras:
             imitate[row : row + steps] *= episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
-        for name in MARGINS:
-            if name in episode.extras:
-                margin[row : row + steps + 1] = episode.extras[name]
-        for name, column in ((RING, ring), (LANDMARKS, landmarks)):
-            if name in episode.extras:
-                column[row : row + steps + 1] = episode.extras[name]
-
-
-def _check_columns(episode: Episode) -> None:
-    """Raises StoreError where an optional column cannot be laid beside the steps or the frames."""
-    steps = len(episode)
-    frames = steps + 1
-    fitting = {SOURCE: [(steps,), (frames,)], RING: [(frames, SECTORS)], LANDMARKS: [(frames, PLACES)]}
-    fitting |= {name: [(frames,)] for name in MARGINS}
-    for name, shapes in fitting.items():
-        if name in episode.extras and episode.extras[name].shape not in shapes:
-            raise StoreError(f"its '{name}' must be {shapes[-1]}, not {episode.extras[name].shape}")
+        for column in MARGINS:
+            if column in episode.extras:
+                margin[row : row + steps + 1] = episode.extras[column]
+        for column, places in ((RING, ring), (LANDMARKS, landmarks)):
+            if column in episode.extras:
+                places[row : row + steps + 1] = episode.extras[column]
         start.append(row)
         length.append(steps)
         metadata.append(dict(episode.metadata))
@@ -211,7 +197,35 @@ def _check_columns(episode: Episode) -> None:
     )
 
 
-@@@
+HINDSIGHT, WAY_OUT = 10, 6
+"""Periods within which a cost is blamed on an action; within which a way out of a violation must be out."""
+
+
+def safe_in_hindsight(costs: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(T,) whether an action is worth imitating as far as the recorded costs (T,) tell.
+
+    No cost came within HINDSIGHT periods of it; or it was driven inside a violation that was over within
+    WAY_OUT. A careless driver is so imitated up to where he becomes careless.
+    """
+    bad = costs > 0.0
+    padded = np.concatenate([bad, np.zeros(HINDSIGHT, np.bool_)])
+    ahead = np.lib.stride_tricks.sliding_window_view(padded, HINDSIGHT)[: len(bad)].any(-1)
+    inside = np.concatenate([[False], bad[:-1]])
+    leaves = ~padded[WAY_OUT : WAY_OUT + len(bad)]
+    return np.asarray(~ahead | (inside & leaves))
+
+
+def _check_columns(episode: Episode) -> None:
+    """Raises StoreError where an optional column cannot be laid beside the steps or the frames."""
+    steps = len(episode)
+    frames = steps + 1
+    fitting: dict[str, list[tuple[int, ...]]] = {SOURCE: [(steps,), (frames,)]}
+    fitting |= {RING: [(frames, SECTORS)], LANDMARKS: [(frames, PLACES)]}
+    fitting |= {name: [(frames,)] for name in MARGINS}
+    for name, shapes in fitting.items():
+        if name in episode.extras and episode.extras[name].shape not in shapes:
+            raise StoreError(f"its '{name}' must be {shapes[-1]}, not {episode.extras[name].shape}")
+
 
 def _adapter(manifest: Manifest, directory: Path) -> RobotAdapter:
     try:
