@@ -75,3 +75,7 @@ class MissingExtraError(SafeO2OError):
 
 class ResourceError(SafeO2OError):
     """A file shipped with the package is not where any kind of installation puts it."""
+
+
+class WorkerError(SafeO2OError):
+    """A process that works for a command has died."""

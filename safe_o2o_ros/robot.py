@@ -97,6 +97,17 @@ class RobotAdapter:
         sat = np.asarray(self.saturation, np.float32)
         return (np.clip(np.asarray(effective, np.float32), -1.0, 1.0) * sat).astype(np.float32)
 
+    def steady_speed(self, raw: FloatArray) -> NDArray[np.float64]:
+        """Speed of every Twist field, shape (..., A), m/s or rad/s, to which held raw actions (..., A) lead.
+
+        A positive action is a negative speed where the scale is negative. Saturation acts on each wheel.
+        """
+        effective = self.effective(raw).astype(np.float64)
+        if self.wheels:
+            left, right = effective[..., 0], effective[..., 1]
+            effective = np.stack([0.5 * (left + right), 0.5 * (left - right)], axis=-1)
+        return effective * np.asarray(self.top_speed, np.float64) * np.sign(self.scale)
+
     def to_twist(self, raw: FloatArray) -> dict[str, float]:
         """Raw action, shape (A,), to Twist fields as Python floats, e.g. {"linear.x": 0.075}."""
         values = [float(value) for value in raw]
@@ -130,6 +141,16 @@ class RobotAdapter:
     def zero(self) -> FloatArray:
         """The raw action that asks for nothing, shape (A,), float32."""
         return np.zeros(self.action_dim, np.float32)
+
+    def mirrored(self, action: FloatArray) -> FloatArray:
+        """The actions, shape (..., A), that a robot drives in a world seen in a mirror: left is right.
+
+        Wheels change places; of other channels what is sideways or turns changes its sign.
+        """
+        if self.wheels:
+            return action[..., ::-1]
+        sign = [-1.0 if n in ("linear.y", "angular.x", "angular.z") else 1.0 for n in self.action_names]
+        return action * np.asarray(sign, np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Fields as JSON values; infinities become null."""

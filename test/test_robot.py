@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_o2o_ros.robot import ADAPTERS, POINT, RobotAdapter
+from safe_o2o_ros.robot import ADAPTERS, CAR, POINT, RobotAdapter
 
 UNIT = st.floats(-1.0, 1.0, width=32)
 
@@ -38,6 +38,12 @@ def test_a_twist_carries_an_action_bit_for_bit(action: tuple[float, float]) -> N
     raw = np.array(action, np.float32)
     back = POINT.from_twist(POINT.to_twist(raw))
     assert back.dtype == np.float32 and np.array_equal(back, raw)
+
+
+def test_steady_speeds_by_hand_saturate_before_wheels_are_mixed() -> None:
+    np.testing.assert_allclose(POINT.steady_speed(np.array([[0.025, -0.5]])), [[0.75, -1.5]], rtol=1e-6)
+    # Wheels at +1 and at +0.5 of what they can: three quarters of the speed, a quarter of the turn.
+    np.testing.assert_allclose(CAR.steady_speed(np.array([1.0, 0.01])), [0.75 * 0.79, 0.25 * 1.35], rtol=1e-6)
 
 
 @given(st.tuples(UNIT, UNIT))
@@ -74,3 +80,9 @@ def test_known_adapters_keep_their_promises_and_survive_json(adapter: RobotAdapt
 def test_an_impossible_adapter_names_the_broken_promise(change: dict[str, object], word: str) -> None:
     broken = [sentence for sentence, holds in replace(POINT, **change).promises() if not holds]
     assert len(broken) == 1 and word in broken[0]
+
+
+def test_in_a_mirror_turns_change_their_sign_and_wheels_their_places() -> None:
+    actions = np.array([[0.5, -0.25], [1.0, 0.75]], np.float32)
+    assert POINT.mirrored(actions).tolist() == [[0.5, 0.25], [1.0, -0.75]]
+    assert CAR.mirrored(actions).tolist() == [[-0.25, 0.5], [0.75, 1.0]]

@@ -30,7 +30,7 @@ def main(run: str, frame: str, out: str) -> None:
         return
     log = EpisodeLog.load(Path(run) / "episodes" / "episode_0000.npz")
     record = json.loads((Path(run) / "result.json").read_text(encoding="utf-8"))
-    view = scene_view(record["task"], log.nominal.shape[1])
+    view = scene_view(record["task"], log.nominal.shape[1], record["variant"])
     write_plot(Path(out), f"{record['task']} · bundle {record['bundle']}", [log], view)
 
 

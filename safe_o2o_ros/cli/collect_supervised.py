@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.sim.demonstrators import Demonstrator
 from safe_o2o_ros.sim.demonstrators.base import Source
+from safe_o2o_ros.sim.demonstrators.obstacles import clearance_m
+from safe_o2o_ros.sim.state import PrivilegedState
 
 _GUARD_M = (-0.01, 0.12)
 """For each episode the clearance below which the teacher takes over: before the touch, or after it."""
@@ -58,7 +60,7 @@ class Supervised:
         self._stamp_ns += 1
         taught = self._teacher.act(state)
         own = self._policy.act(self._observation, self._env, self._stamp_ns).decision.action
-        clearance = float(next(iter(clearances([state]).values()))[0])
+        clearance = float(clearances([state])["clearance"][0])
         self._poses.append(np.array([*state.position, state.yaw]))
         self._hold -= 1
         if clearance < self._guard_m or self._stuck() or self._rng.random() < _AT_RANDOM:
@@ -80,15 +82,13 @@ class Supervised:
 
 
 def clearances(states: Sequence[Any]) -> dict[str, NDArray[np.float32]]:
-    """How near the robot came to what costs, metres, one row a frame, under the task's name for it."""
-    if hasattr(states[0], "clearance_m"):
-        return {"clearance": np.array([s.clearance_m for s in states], np.float32)}
-    return {"hazard_clearance": np.array([_hazard_clearance(s) for s in states], np.float32)}
+    """How near the robot came to whatever costs in its task, metres, one row a frame, negative inside.
+
+    Column "clearance"; see `clearance_m` of the benchmark's states (sim/demonstrators/obstacles.py) and of
+    the room's.
+    """
+    return {"clearance": np.array([_clearance_m(s) for s in states], np.float32)}
 
 
-def _hazard_clearance(state: Any) -> float:
-    """Metres from the robot's centre to the nearest hazard's edge; negative inside; 10 without hazards."""
-    if not len(state.hazards):
-        return 10.0
-    offsets = np.asarray(state.hazards) - np.asarray(state.position)
-    return float(np.hypot(offsets[:, 0], offsets[:, 1]).min() - state.hazard_radius)
+def _clearance_m(state: Any) -> float:
+    return clearance_m(state) if isinstance(state, PrivilegedState) else float(state.clearance_m)

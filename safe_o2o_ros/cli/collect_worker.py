@@ -18,6 +18,7 @@ from safe_o2o_ros.cli.collect_supervised import Supervised, clearances
 from safe_o2o_ros.data.episode import Episode
 from safe_o2o_ros.data.store import encode_episode
 from safe_o2o_ros.sim.demonstrators import Demonstrator, make_demonstrator
+from safe_o2o_ros.sim.surroundings import landmarks, ring
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,19 @@ def record(env: Any, driver: Demonstrator, job: Job) -> Collected:
             "pose": np.array([[*s.position, s.yaw] for s in states], np.float32),
             "velocity": np.array([[*s.velocity, s.yaw_rate] for s in states], np.float32),
             **clearances(states),
+            **_surroundings(states),
         },
     )
     payload = encode_episode(episode, job.image_codec)
     outcome = episode.metadata["success"]
     return Collected(job, payload, len(episode), sum(rewards), sum(costs), goals, outcome, think_s)
+
+
+def _surroundings(states: list[Any]) -> dict[str, NDArray[np.float32]]:
+    """Where things were, one row a frame, where the task's state tells it (see sim/surroundings.py)."""
+    if not hasattr(states[0], "hazards"):
+        return {}
+    return {
+        "ring": np.stack([ring(s) for s in states]),
+        "landmarks": np.stack([landmarks(s) for s in states]),
+    }

@@ -3,205 +3,161 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from safe_o2o_ros.cli.evaluate_rows import FILTER_MODES, Row, rows_of
 from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.types import Mode
-
-FILTER_MODES = {
-    "on": Mode.FILTER,
-    "off": Mode.LIMITS_ONLY,
-    "shadow": Mode.SHADOW,
-}
-"""--filter -> mode of the safety filter."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    task: str
-    variant: str | None
-    bundle: str | None
-    policy: str | None
-    mode: Mode
-    blind: bool
-    seed: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    driver = parser.add_mutually_exclusive_group(required=True)
-    driver.add_argument("--bundle", type=Path, help="directory of a model bundle")
-    driver.add_argument(
-        "--policy", help="a scripted reference instead: a demonstrator's name, e.g. safe, careless, random"
+    parser.add_argument("--bundle", type=Path, nargs="+", help="directories of model bundles")
+    parser.add_argument(
+        "--policy",
+        nargs="+",
+        help="scripted references: a demonstrator's name, e.g. safe, careless, random; always unfiltered",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
-    parser.add_argument("--variant", help="variant of the task, by id")
+    parser.add_argument("--variant", nargs="+", help="variants of the task, by id")
     parser.add_argument("--episodes", type=int, default=20, help="how many; episode i uses seed + i")
     parser.add_argument("--seed", type=int, default=40_000, help="first seed (default: 40000)")
-    parser.add_argument("--filter", choices=sorted(FILTER_MODES), default="off", help="default: off")
     parser.add_argument(
-        "--blind", action="store_true", help="show the bundle black pictures: the reference without a camera"
+        "--filter", nargs="+", choices=sorted(FILTER_MODES), default=["off"], help="default: off"
+    )
+    parser.add_argument(
+        "--blind", action="store_true", help="show bundles black pictures: the reference without a camera"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--json", type=Path, help="write the record here")
+    parser.add_argument(
+        "--json", type=Path, help="write the record here; a list where several things are compared"
+    )
+    parser.add_argument(
+        "--report", type=Path, help="write a page here, with plots and videos of the best and worst episode"
+    )
+    parser.add_argument("--no-video", action="store_true", help="a report without videos")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print a table, write the record."""
+    """Evaluate, print a table, write the record and the report."""
+    _check(args)
+    rows = rows_of(args)
+    if args.report is not None:
+        from safe_o2o_ros.report.evaluation import claim_folder
+
+        claim_folder(args.report)
     from rich.console import Console
-    from rich.progress import track
 
-    from safe_o2o_ros.report.record import evaluation_record
+    from safe_o2o_ros.cli.evaluate_table import print_rows
 
-    version, repeat = _check(args)
-    jobs = [
-        _Job(
-            args.task,
-            args.variant,
-            None if args.bundle is None else str(args.bundle),
-            args.policy,
-            FILTER_MODES[args.filter],
-            args.blind,
-            args.seed + i,
-        )
-        for i in range(args.episodes)
-    ]
     console = Console()
-    results = list(
-        track(_evaluate(jobs, args.workers), "episodes", total=len(jobs), console=console, transient=True)
-    )
-    record = evaluation_record(
-        task=args.task,
-        variant=args.variant,
-        bundle=version,
-        filter_mode=FILTER_MODES[args.filter].value,
-        action_repeat=repeat,
-        seed=args.seed,
-        per_episode=[entry for entry, _ in results],
-        ticks=sum(ticks for _, ticks in results),
-    )
-    if args.policy is not None:
-        record["policy"] = args.policy
-    if args.blind:
-        record["blind"] = True
-    _print(console, record, str(args.bundle or args.policy) + (" (blind)" if args.blind else ""))
+    records = _records(args, rows, console)
+    print_rows(console, rows, records)
     if args.json is not None:
-        write_json(args.json, record, "record")
+        write_json(args.json, records[0] if len(records) == 1 else records, "record")
+    if args.report is not None:
+        _report(args, rows, records, console)
     return 0
 
 
-def check_seeds(manifest: Any, first: int, count: int) -> None:
-    """Refuse seeds the bundle has seen. Raises UsageError."""
-    for seed in range(first, first + count):
-        purpose = manifest.uses_seed(seed)
-        if purpose is not None:
-            raise UsageError(
-                f"seed {seed} was used for the {purpose} of bundle {manifest.version}: "
-                "choose unseen seeds, e.g. --seed 40000"
-            )
-
-
-def _check(args: argparse.Namespace) -> tuple[str | None, int]:
-    """Everything that can be wrong, before a process starts. Returns bundle version and action repeat."""
+def _check(args: argparse.Namespace) -> None:
+    """What is wrong whatever is evaluated. Raises UsageError."""
     if args.episodes < 1 or args.workers < 1:
         raise UsageError("--episodes and --workers must be at least 1")
     if args.seed < 0:
         raise UsageError(f"--seed must be 0 or more, got {args.seed}")
-    if args.policy is not None and args.filter != "off":
-        raise UsageError(f"--filter {args.filter} needs --bundle: a scripted reference drives unfiltered")
-    if args.policy is not None and args.blind:
-        raise UsageError("--blind needs --bundle: a scripted reference looks at no pictures")
     if args.json is not None and (args.json.is_dir() or not args.json.absolute().parent.is_dir()):
         raise UsageError(f"--json {args.json} is no file in an existing directory: make the directory first")
-    from safe_o2o_ros.sim.tasks import task_spec, variant_spec
-
-    task = task_spec(args.task)
-    variant_spec(args.variant)
-    if args.bundle is not None:
-        from safe_o2o_ros.bundle import load_bundle
-
-        manifest = load_bundle(args.bundle, task=args.task).manifest
-        check_seeds(manifest, args.seed, args.episodes)
-        return manifest.version, manifest.action_repeat
-    from safe_o2o_ros.sim.demonstrators import kinds_of
-
-    kinds = kinds_of(task.robot.adapter)
-    if args.policy not in kinds:
-        raise UsageError(f"unknown policy '{args.policy}': choose one of {', '.join(kinds)}")
-    return None, task.action_repeat
 
 
-def _evaluate(jobs: list[_Job], workers: int) -> Iterator[tuple[dict[str, Any], int]]:
-    """Records and tick counts in the order of the jobs."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited: one thread a process is its share
-    if workers == 1:
-        yield from map(_run_job, jobs)
-        return
-    with ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_run_job, jobs)
+def _records(args: argparse.Namespace, rows: Sequence[Row], console: Any) -> list[dict[str, Any]]:
+    """Drive everything; one record for every row."""
+    from safe_o2o_ros.cli.evaluate_worker import Job, drive
+    from safe_o2o_ros.cli.pool import parallel
+    from safe_o2o_ros.report.record import evaluation_record
+
+    jobs = [Job(row, args.seed + i) for row in rows for i in range(args.episodes)]
+    results: dict[int, tuple[dict[str, Any], int]] = {}
+    with _progress(len(jobs), console) as advance, closing(parallel(drive, jobs, args.workers)) as finished:
+        for index, result in finished:
+            results[index] = result
+            first = index - index % args.episodes
+            known = [results[i][0] for i in range(first, first + args.episodes) if i in results]
+            advance(_running(jobs[index].row, known))
+    records = []
+    for number, row in enumerate(rows):
+        mine = [results[number * args.episodes + i] for i in range(args.episodes)]
+        record = evaluation_record(
+            task=row.task,
+            variant=row.variant,
+            bundle=row.version,
+            filter_mode=row.mode.value,
+            action_repeat=row.action_repeat,
+            seed=args.seed,
+            per_episode=[entry for entry, _ in mine],
+            ticks=sum(ticks for _, ticks in mine),
+        )
+        if row.policy is not None:
+            record["policy"] = row.policy
+        if row.blind:
+            record["blind"] = True
+        records.append(record)
+    return records
 
 
-_CACHE: dict[_Job, tuple[Any, Any]] = {}
-"""This process's environment and driver: building them costs as much as many steps."""
+def _report(
+    args: argparse.Namespace, rows: Sequence[Row], records: Sequence[dict[str, Any]], console: Any
+) -> None:
+    """Drive the best and the worst episode of every row again, and show them."""
+    from safe_o2o_ros.cli.evaluate_table import labels
+    from safe_o2o_ros.cli.evaluate_worker import Filming, film
+    from safe_o2o_ros.cli.pool import parallel
+    from safe_o2o_ros.report.evaluation import Compared, Shown, video_path, write_evaluation
+    from safe_o2o_ros.report.record import extremes
+
+    names = labels(rows)
+    jobs, places = [], []
+    for number, (row, record) in enumerate(zip(rows, records, strict=True)):
+        for which, episode in extremes(record).items():
+            seed = record["per_episode"][episode]["seed"]
+            title = f"{row.task} · {names[number]} · {which} episode"
+            path = None if args.no_video else video_path(args.report, number, which)
+            jobs.append(Filming(row, seed, title, path))
+            places.append((number, which))
+    shown: dict[int, dict[str, Shown]] = {number: {} for number in range(len(rows))}
+    notes: set[str] = set()
+    with _progress(len(jobs), console) as advance, closing(parallel(film, jobs, args.workers)) as finished:
+        for index, filmed in finished:
+            number, which = places[index]
+            shown[number][which] = Shown(filmed.log, filmed.video)
+            notes |= {filmed.note} if filmed.note else set()
+            advance(f"{which} episode of {names[number]}")
+    compared = [
+        # In this order, whoever was ready first.
+        Compared(names[n], records[n], {which: shown[n][which] for which in extremes(records[n])})
+        for n in range(len(rows))
+    ]
+    page = write_evaluation(args.report, compared, sorted(notes))
+    for note in sorted(notes):
+        print(note)
+    print(f"report: {page}")
 
 
-def _run_job(job: _Job) -> tuple[dict[str, Any], int]:
-    from dataclasses import replace
+@contextmanager
+def _progress(total: int, console: Any) -> Iterator[Any]:
+    """A bar over episodes; call it with what to say beside it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from safe_o2o_ros.evaluation import drive_episode
-    from safe_o2o_ros.report.record import episode_record
-
-    key = replace(job, seed=0)
-    if key not in _CACHE:
-        _CACHE[key] = _build(job)
-    env, driver = _CACHE[key]
-    log = drive_episode(env, driver, job.seed)
-    return episode_record(log), len(log.reward)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("starting", total=total)
+        yield lambda words: progress.update(bar, advance=1, description=words)
 
 
-def _build(job: _Job) -> tuple[Any, Any]:
-    from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.evaluation import BlindDriver, BundleDriver, ScriptedDriver, check_bundle_fits
-    from safe_o2o_ros.sim.demonstrators import make_demonstrator
-    from safe_o2o_ros.sim.make import make_env
-
-    if job.bundle is None:
-        assert job.policy is not None
-        env = make_env(job.task, 0, (), job.variant)
-        return env, ScriptedDriver(make_demonstrator(job.policy, env.adapter, env.period_s))
-    bundle = load_bundle(job.bundle, task=job.task)
-    manifest = bundle.manifest
-    env = make_env(job.task, manifest.action_repeat, manifest.image.cameras, job.variant)
-    check_bundle_fits(bundle, env)
-    driver = BundleDriver(bundle, job.mode)
-    return env, BlindDriver(driver) if job.blind else driver
-
-
-def _print(console: Any, record: dict[str, Any], name: str) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    cells = {
-        "driver": name,
-        "reward": f"{record['reward_mean']:.2f} ± {record['reward_std']:.2f}",
-        "cost": f"{record['cost_mean']:.2f} ± {record['cost_std']:.2f}",
-    }
-    if record["success_rate"] is not None:
-        cells["success"] = f"{100 * record['success_rate']:.0f} %"
-        cells["contact"] = f"{100 * record['contact_rate']:.0f} %"
-    cells["overrides\n/ 100 ticks"] = f"{record['overrides_per_100']:.1f}"
-    for column in cells:
-        table.add_column(column, justify="left" if column == "driver" else "right")
-    table.add_row(*cells.values())
-    # Not the table's own title, which would wrap where the table is narrow.
-    last = record["seed"] + record["episodes"] - 1
-    console.print(f"{record['task']}, seeds {record['seed']}..{last}, filter {record['filter']}")
-    console.print(table)
+def _running(row: Row, known: Sequence[dict[str, Any]]) -> str:
+    """The means of a row so far."""
+    reward, cost = (sum(e[key] for e in known) / len(known) for key in ("reward", "cost"))
+    return f"{row.driver}  reward {reward:.2f}  cost {cost:.1f}"

@@ -9,7 +9,7 @@ from typing import Any
 from safe_o2o_ros.errors import StoreError
 
 
-def write_json(path: Path, content: dict[str, Any], what: str) -> None:
+def write_json(path: Path, content: dict[str, Any] | list[dict[str, Any]], what: str) -> None:
     """Write `content`, called `what` in the message of the StoreError raised where that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> _Checked:
     """Everything that can be wrong, before a process starts."""
-    from safe_o2o_ros.cli.evaluate import FILTER_MODES, check_seeds
+    from safe_o2o_ros.cli.evaluate_rows import FILTER_MODES, check_seeds
     from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, require
 
     require(ROS, SIM, INFERENCE)

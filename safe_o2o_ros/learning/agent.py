@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from safe_o2o_ros.world_model.actor import Actor
+from safe_o2o_ros.world_model.actor import Actor, PerceptActor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
 
@@ -16,7 +16,8 @@ from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
 class Agent(nn.Module):
     """Everything that is trained on cached latents."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, imitation: Actor | None = None) -> None:
+        """`imitation`: a percept's behaviour to go on from; None: an untrained actor on whole latents."""
         super().__init__()
         # In-sample (expectile) family, on data transitions only.
         self.q_reward, self.v_reward = QEnsemble(config), VCritic(config)
@@ -24,7 +25,7 @@ class Agent(nn.Module):
         self.q_reach, self.v_reach = QEnsemble(config, bounded=True), VCritic(config, bounded=True)
         # Policy-evaluation family, of the current actor.
         self.pi_reward, self.pi_cost = QEnsemble(config), QEnsemble(config)
-        self.actor = Actor(config)
+        self.actor = Actor(config) if imitation is None else PerceptActor(config, imitation)
         self._slow = {"q_reward", "q_cost", "q_reach", "pi_reward", "pi_cost"}
         self.targets = nn.ModuleDict({n: copy.deepcopy(getattr(self, n)) for n in sorted(self._slow)})
         self.targets.requires_grad_(False)

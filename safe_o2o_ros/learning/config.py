@@ -14,11 +14,12 @@ from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
 DRIVERS = ("critics", "actor", "percept")
+ACTOR_SEES = ("latent", "percept")
 
 
 @dataclass(frozen=True)
-class WorldModelTraining:
-    """World-model phase."""
+class SequenceTraining:
+    """A phase on windows of images: percept, world model, clone."""
 
     steps: int = 5000
     batch: int = 16
@@ -32,6 +33,8 @@ class WorldModelTraining:
     """Updates of linear warm-up."""
     clip: float = 100.0
     """Largest gradient norm."""
+    mirror: float = 0.0
+    """Share of the windows that are shown as seen in a mirror, turns and wheels exchanged."""
     checkpoint_every: int = 250
 
 
@@ -73,6 +76,9 @@ class AgentTraining:
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
     risk_price: float = 16.0
     """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
+    actor_sees: str = "latent"
+    """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
+    imitation, on the percept's part of the latent."""
     driver: str = "critics"
     """Who drives: "critics" (they choose among the actor's proposals), "actor" (its likeliest component) or
     "percept" (the likeliest component of the percept's imitation). Acts at deployment only."""
@@ -99,7 +105,9 @@ class PretrainConfig:
     """Autocast type of the convolutions: "bfloat16" or "float32"."""
     model: ModelConfig = field(default_factory=ModelConfig)
     scales: LossScales = field(default_factory=LossScales)
-    world_model: WorldModelTraining = field(default_factory=WorldModelTraining)
+    percept: SequenceTraining = field(default_factory=lambda: SequenceTraining(steps=0))
+    """Before the world model: convolutions and percept alone, which then stay. 0 steps: all at once."""
+    world_model: SequenceTraining = field(default_factory=SequenceTraining)
     agent: AgentTraining = field(default_factory=AgentTraining)
 
     def to_json(self) -> str:
@@ -113,13 +121,17 @@ PROFILES: dict[str, PretrainConfig] = {
         model=ModelConfig(
             depth=4, deter=32, groups=4, classes=4, units=32, critic_units=32, percept=16, components=2
         ),
-        world_model=WorldModelTraining(steps=10, batch=4, length=8, warmup=2, checkpoint_every=5),
+        percept=SequenceTraining(steps=6, batch=4, length=8, warmup=2, mirror=0.5, checkpoint_every=3),
+        world_model=SequenceTraining(steps=10, batch=4, length=8, warmup=2, checkpoint_every=5),
         agent=AgentTraining(steps=20, batch=32, imagine_batch=8, horizon=3, checkpoint_every=10),
     ),
     "small": PretrainConfig(
         name="small",
-        scales=LossScales(decode_fraction=0.25, behaviour=10.0, foresight=10.0, margin=5.0),
-        world_model=WorldModelTraining(steps=4000),
+        model=ModelConfig(percept=256),
+        scales=LossScales(decode_fraction=0.25, geometry=3.0),
+        percept=SequenceTraining(steps=8000, learning_rate=8e-4, final_learning_rate=2e-5, mirror=0.5),
+        world_model=SequenceTraining(steps=1500),
+        agent=AgentTraining(actor_sees="percept"),
     ),
     "paper": PretrainConfig(
         name="paper",
@@ -127,7 +139,7 @@ PROFILES: dict[str, PretrainConfig] = {
             depth=32, deter=512, groups=48, classes=48, units=512, critic_units=512, percept=256
         ),
         scales=LossScales(cost_positive=10.0),
-        world_model=WorldModelTraining(
+        world_model=SequenceTraining(
             steps=200_000, batch=16, length=64, learning_rate=1e-4, final_learning_rate=1e-4
         ),
         agent=AgentTraining(steps=200_000, learning_rate=1e-4, gamma=0.997),
@@ -165,10 +177,10 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
     return dataclasses.replace(node, **{path[0]: value})
 
 
-_CHOICES = {"precision": PRECISIONS, "driver": DRIVERS}
+_CHOICES = {"precision": PRECISIONS, "driver": DRIVERS, "actor_sees": ACTOR_SEES}
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
-_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk"}
+_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror"}
 
 
 def _check(key: str, value: Any) -> None:

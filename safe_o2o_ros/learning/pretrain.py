@@ -17,10 +17,11 @@ from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
 from safe_o2o_ros.learning.calibrate import Scores
-from safe_o2o_ros.learning.config import PretrainConfig
+from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
+from safe_o2o_ros.learning.percept_phase import Seeing
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
 from safe_o2o_ros.world_model.actor import PerceptActor
@@ -69,14 +70,23 @@ def train(
     """
     config = _prepare(config, dataset, run_dir)
     model = WorldModel(config.model, config.scales).to(device)
-    world_clock = _sequence_phase(
-        "world_model", model, config, dataset, run_dir, log, progress, device, budget_s
+    clocks = {}
+    if config.percept.steps:
+        looks = Seeing(model)
+        clocks["percept"] = _sequence_phase(
+            "percept", looks, config, config.percept, dataset, run_dir, log, progress, device, budget_s
+        )
+        # What acting needs of the images is learned; reconstruction would only wear it down.
+        looks.requires_grad_(False)
+    clocks["world_model"] = _sequence_phase(
+        "world_model", model, config, config.world_model, dataset, run_dir, log, progress, device, budget_s
     )
     model.eval()
     data = transitions(cache_latents(model, dataset, device, config.seed), dataset)
     torch.manual_seed(config.seed + 1)
-    agent = Agent(config.model).to(device)
-    agent_clock = run_phase(
+    imitation = model.percept.behaviour if config.agent.actor_sees == "percept" else None
+    agent = Agent(config.model, imitation).to(device)
+    clocks["agent"] = run_phase(
         AgentPhase(agent, model, data, config, device),
         config.agent.steps,
         config.seed + 1,
@@ -102,7 +112,6 @@ def train(
         config.model.feature,
         config.model.state,
     )
-    clocks = {"world_model": world_clock, "agent": agent_clock}
 
     def score(other: Dataset) -> Scores:
         latents = cache_latents(model, other, "cpu")
@@ -123,7 +132,9 @@ def train_clone(
     """The behaviour-cloning baseline on the same data, for `budget_s` processor seconds."""
     config = _prepare(config, dataset, run_dir)
     model = CloneNetwork(config.model).to(device)
-    clock = _sequence_phase("clone", model, config, dataset, run_dir, log, progress, device, budget_s)
+    clock = _sequence_phase(
+        "clone", model, config, config.world_model, dataset, run_dir, log, progress, device, budget_s
+    )
     model = model.cpu().eval()
     round_weights(model)
     width = config.model.deter
@@ -133,6 +144,15 @@ def train_clone(
         return Scores(np.ones(len(other.transitions), np.float32), np.zeros(len(other.image), np.float32))
 
     return Run(config, dataset, graphs, 1.0, score, {"clone": clock})
+
+
+def without_safety(run: Run) -> Run:
+    """The run with a safety network that certifies nothing, for data that has no cost to learn from.
+
+    The learned one would not do: where no command is certified the filter takes the one of least predicted
+    cost, and without costs that prediction is noise. This one leaves the policy's command alone.
+    """
+    return dataclasses.replace(run, graphs=dataclasses.replace(run.graphs, safety=NoSafety()))
 
 
 def transitions(latents: Latents, dataset: Dataset) -> Transitions:
@@ -162,6 +182,7 @@ def _sequence_phase(
     name: str,
     model: nn.Module,
     config: PretrainConfig,
+    schedule: SequenceTraining,
     dataset: Dataset,
     run_dir: Path,
     log: Log,
@@ -170,11 +191,11 @@ def _sequence_phase(
     budget_s: float,
 ) -> Clock:
     return run_phase(
-        SequencePhase(name, model, dataset, config, device),
-        config.world_model.steps,
+        SequencePhase(name, model, dataset, config, schedule, device),
+        schedule.steps,
         config.seed,
         run_dir / f"{name}.pt",
-        config.world_model.checkpoint_every,
+        schedule.checkpoint_every,
         log,
         progress,
         budget_s,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from safe_o2o_ros.learning.config import PretrainConfig
+from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.trainer import cosine
 
@@ -25,11 +25,18 @@ class SequencePhase:
     """Adam on a model's loss, convolutions in reduced precision where the config says so."""
 
     def __init__(
-        self, name: str, model: nn.Module, dataset: Dataset, config: PretrainConfig, device: str
+        self,
+        name: str,
+        model: nn.Module,
+        dataset: Dataset,
+        config: PretrainConfig,
+        schedule: SequenceTraining,
+        device: str,
     ) -> None:
         """`model`: a SequenceModel."""
         self.name = name
         self.model, self.dataset, self.config, self.device = model, dataset, config, device
+        self.schedule = schedule
         self.optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7, fused=True)
 
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -38,9 +45,11 @@ class SequencePhase:
 
     def update(self, step: int) -> dict[str, Tensor]:
         """See Phase."""
-        c = self.config.world_model
+        c = self.schedule
         rng = np.random.default_rng((self.config.seed, step))
-        batch = {k: v.to(self.device) for k, v in self.dataset.windows(rng, c.batch, c.length).items()}
+        batch = {
+            k: v.to(self.device) for k, v in self.dataset.windows(rng, c.batch, c.length, c.mirror).items()
+        }
         for group in self.optimiser.param_groups:
             group["lr"] = cosine(step, c.steps, c.warmup, c.learning_rate, c.final_learning_rate)
         self.optimiser.zero_grad(set_to_none=True)

@@ -26,8 +26,7 @@ def predict(
     columns = [_AXES.index(name) for name in adapter.action_names]
     top = np.asarray(adapter.top_speed, np.float64)
     target = np.zeros((len(raw), 3))
-    # A positive action is a negative speed where the scale is negative.
-    target[:, columns] = adapter.effective(raw).astype(np.float64) * top * np.sign(adapter.scale)
+    target[:, columns] = adapter.steady_speed(raw)
     v = target.copy() if speed is None else np.repeat(speed[None], len(raw), 0)
     dt = HORIZON_S / (steps * _SUBSTEPS)
     tau, rise, fall = np.zeros(3), np.full(3, np.inf), np.full(3, np.inf)

@@ -15,13 +15,17 @@ from matplotlib.ticker import MultipleLocator
 
 from safe_o2o_ros.report import style
 from safe_o2o_ros.report.log import EpisodeLog
-from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_half_width, things
+from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_window
+from safe_o2o_ros.report.things import goal_places
+
+_MAX_NUMBERS = 4
+"""Numbers in a goal that is due several times; more would not fit."""
 
 
 def draw_floor_plan(axes: Any, log: EpisodeLog, view: SceneView) -> None:
     """World frame, x to the right, metres."""
-    half = plan_half_width(log, view)
-    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal", facecolor="#fbfaf5")
+    x, y, half = plan_window(log, view)
+    axes.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", facecolor="#fbfaf5")
     axes.grid(color="#ece9dd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=2)
@@ -34,25 +38,39 @@ def draw_floor_plan(axes: Any, log: EpisodeLog, view: SceneView) -> None:
     if view.room_m is not None:
         _draw_walls(axes, view.room_m)
     _draw_goals(axes, log, view)
-    _draw_things(axes, log)
+    _draw_things(axes, log, view)
     if view.robot_radius_m is not None:
         _draw_robot(axes, log, view.robot_radius_m)
     _draw_path(axes, log, half)
-    _draw_legend(axes, log)
+    _draw_legend(axes, log, view)
     if np.isfinite(log.value).any():
         _draw_scale(axes)
 
 
 def _draw_goals(axes: Any, log: EpisodeLog, view: SceneView) -> None:
     colour = _unit(style.GOAL)
-    for number, (x, y) in enumerate(log.layout.get("goals", []), start=1):
-        face, edge = (*colour, 0.08), (*colour, 0.9)
-        axes.add_patch(Circle((x, y), view.goal_radius_m, facecolor=face, edgecolor=edge, linewidth=1.1))
+    face, edge = (*colour, 0.08), (*colour, 0.9)
+    numbers: dict[tuple[float, float], list[str]] = {}
+    for number, place in enumerate(goal_places(log.layout), start=1):
+        numbers.setdefault(place, []).append(str(number))  # a button may be the goal again
+    for (x, y), order in numbers.items():
+        radius, half = view.goal_radius_m, view.goal_half_m
+        patch: Any = Circle((x, y), radius) if half is None else _square(x, y, half)
+        patch.set(facecolor=face, edgecolor=edge, linewidth=1.1)
+        axes.add_patch(patch)
+        if half is not None:
+            # Where it counts is still a disc.
+            axes.add_patch(Circle((x, y), radius, fill=False, edgecolor=edge, lw=0.7, ls=(0, (2, 2))))
         halo = [withStroke(linewidth=2.2, foreground="white", alpha=0.8)]
+        shown = order if len(order) <= _MAX_NUMBERS else [*order[: _MAX_NUMBERS - 1], "…"]
         axes.text(
-            x, y, str(number), color="#156b3a", fontsize=8, ha="center", va="center", zorder=6,
+            x, y, ", ".join(shown), color="#156b3a", fontsize=8, ha="center", va="center", zorder=6,
             path_effects=halo,
         )  # fmt: skip
+
+
+def _square(x: float, y: float, half: float) -> Rectangle:
+    return Rectangle((x - half, y - half), 2 * half, 2 * half)
 
 
 def _draw_walls(axes: Any, room: tuple[float, float]) -> None:
@@ -76,8 +94,8 @@ def _draw_robot(axes: Any, log: EpisodeLog, radius_m: float) -> None:
         )
 
 
-def _draw_things(axes: Any, log: EpisodeLog) -> None:
-    for thing in things(log.layout):
+def _draw_things(axes: Any, log: EpisodeLog, view: SceneView) -> None:
+    for thing in view.things(log):
         face, edge = (*_unit(thing.colour), 0.08 if thing.above else 0.38), (*_unit(thing.colour), 1.0)
         if thing.box:
             patch: Any = Polygon(thing.corners())
@@ -87,6 +105,11 @@ def _draw_things(axes: Any, log: EpisodeLog) -> None:
         if thing.above:
             patch.set(linestyle=(0, (3, 2)), linewidth=1.0)
         axes.add_patch(patch)
+        if thing.track is not None:
+            x, y, radius = thing.track
+            axes.add_patch(
+                Circle((x, y), radius, fill=False, edgecolor=edge, lw=0.8, ls=(0, (4, 3)), zorder=1.9)
+            )
 
 
 def _draw_path(axes: Any, log: EpisodeLog, half: float) -> None:
@@ -109,7 +132,7 @@ def _draw_path(axes: Any, log: EpisodeLog, half: float) -> None:
     axes.plot([x], [y], "o", ms=8, color=_unit(style.INK), mec="white", mew=1.2, zorder=7)
 
 
-def _draw_legend(axes: Any, log: EpisodeLog) -> None:
+def _draw_legend(axes: Any, log: EpisodeLog, view: SceneView) -> None:
     def mark(label: str, colour: style.RGB, marker: str, size: float = 7, alpha: float = 1.0) -> Line2D:
         return Line2D(
             [],
@@ -123,7 +146,7 @@ def _draw_legend(axes: Any, log: EpisodeLog) -> None:
         )
 
     handles = [mark("start", style.INK, "o"), mark("goal", style.GOAL, "o", 8, 0.2)]
-    seen = {t.label: t for t in things(log.layout)}
+    seen = {t.label: t for t in view.things(log)}
     handles += [
         mark(t.label, t.colour, "s" if t.box else "o", 8, 0.08 if t.above else 0.4) for t in seen.values()
     ]

@@ -72,6 +72,8 @@ class Commands:
         if len(view.saturation) == len(scale):
             scale = view.saturation
         self._nominal, self._executed = (np.clip(a / scale, -1.0, 1.0) for a in (log.nominal, log.executed))
+        if view.wheels:
+            self._nominal, self._executed = (_mixed(a) for a in (self._nominal, self._executed))
         self._bands = [style.band_of(reason) for reason in log.reason]
 
     def background(self, picture: Picture, left: int, top: int) -> None:
@@ -102,6 +104,12 @@ class Commands:
         # REP-103: a positive turn is to the left.
         forward, turn = (float(action[0]), float(action[1])) if len(action) > 1 else (float(action[0]), 0.0)
         return (self.SIZE / 2 - 28) * np.array([-turn, -forward])
+
+
+def _mixed(wheels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Left and right wheel (T, 2) as forward and turn, mixed as RobotAdapter.to_twist does."""
+    left, right = wheels[:, 0], wheels[:, 1]
+    return np.stack([0.5 * (left + right), 0.5 * (left - right)], axis=1)
 
 
 class Timeline:

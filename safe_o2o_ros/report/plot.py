@@ -26,8 +26,14 @@ _ROW_IN = 4.7
 _STYLE: Any = {**style.AXES, "hatch.linewidth": 0.7}
 
 
-def write_plot(path: Path, title: str, episodes: Sequence[EpisodeLog], view: SceneView) -> None:
-    """Draw the first `MAX_EPISODES` episodes into a PNG file."""
+def write_plot(
+    path: Path,
+    title: str,
+    episodes: Sequence[EpisodeLog],
+    view: SceneView,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Draw the first `MAX_EPISODES` episodes into a PNG file; `names`: theirs, other than by number."""
     shown = episodes[:MAX_EPISODES]
     more = f" (the first {len(shown)} of {len(episodes)} episodes)" if len(shown) < len(episodes) else ""
     with rc_context(_STYLE):
@@ -39,11 +45,12 @@ def write_plot(path: Path, title: str, episodes: Sequence[EpisodeLog], view: Sce
             len(shown), 1, left=0.045, right=0.955, top=1 - 1.4 / height, bottom=0.55 / height, hspace=0.4
         )
         for index, log in enumerate(shown):
-            _draw_episode(figure, rows[index], index, log, view)
+            name = f"Episode {index + 1}" if names is None else names[index]
+            _draw_episode(figure, rows[index], name, log, view)
         figure.savefig(path, dpi=110)
 
 
-def _draw_episode(figure: Any, cell: Any, index: int, log: EpisodeLog, view: SceneView) -> None:
+def _draw_episode(figure: Any, cell: Any, name: str, log: EpisodeLog, view: SceneView) -> None:
     columns = cell.subgridspec(1, 2, width_ratios=(1.0, 2.05), wspace=0.13)
     plan = figure.add_subplot(columns[0])
     draw_floor_plan(plan, log, view)
@@ -60,7 +67,7 @@ def _draw_episode(figure: Any, cell: Any, index: int, log: EpisodeLog, view: Sce
         f"{np.count_nonzero(log.changed)} of {len(log.reward)} commands overridden",
     ]
     at = box.y1 + 0.36 / figure.get_figheight()
-    figure.text(0.035, at, f"Episode {index + 1}", fontsize=11.5, fontweight="bold")
+    figure.text(0.035, at, name, fontsize=11.5, fontweight="bold")
     figure.text(0.12, at, "   ·   ".join(words), fontsize=10.5, color="#4a5562")
     _draw_sums(sums, log)
     _draw_value(value, log)

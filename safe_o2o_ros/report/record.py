@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from safe_o2o_ros.bootstrap import mean_interval
 from safe_o2o_ros.report.log import EpisodeLog
 
 
@@ -37,6 +38,7 @@ def evaluation_record(
     """Means and population standard deviations over episodes.
 
     `bundle`: version id, None for a baseline. `ticks`: policy ticks of all episodes together.
+    `reward_ci95`, `cost_ci95`: bootstrap intervals of the means (bootstrap.py), None for a single episode.
     `contact_rate`: share of episodes with any cost; like `success_rate` None where the task knows no success.
     """
     rewards = [e["reward"] for e in per_episode]
@@ -54,10 +56,27 @@ def evaluation_record(
         "seed": seed,
         "reward_mean": float(np.mean(rewards)),
         "reward_std": float(np.std(rewards)),
+        "reward_ci95": _interval(rewards),
         "cost_mean": float(np.mean(costs)),
         "cost_std": float(np.std(costs)),
+        "cost_ci95": _interval(costs),
         "success_rate": float(np.mean(successes)) if successes else None,
         "contact_rate": float(np.mean(touched)) if touched else None,
         "overrides_per_100": 100.0 * overrides / ticks if ticks else 0.0,
         "per_episode": list(per_episode),
     }
+
+
+def extremes(record: dict[str, Any]) -> dict[str, int]:
+    """Index in `per_episode` of the "best" and the "worst" episode, by reward - cost; of equals the first.
+
+    "only" in place of both where there are no two.
+    """
+    scores = [e["reward"] - e["cost"] for e in record["per_episode"]]
+    best, worst = int(np.argmax(scores)), int(np.argmin(scores))
+    return {"best": best, "worst": worst} if best != worst else {"only": best}
+
+
+def _interval(values: Sequence[float]) -> list[float] | None:
+    interval = mean_interval(values)
+    return None if interval is None else list(interval)

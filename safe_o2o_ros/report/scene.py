@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.report import style
+from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.report.things import PUBLISHED, Outline, Thing, goal_places, things
 
 _MARGIN_M = 0.5
 """What the view from above and the floor plan show around the arena."""
@@ -27,100 +28,71 @@ class SceneView:
     half_width_m: float | None
     """Half the side of the square that the view from above shows on the floor; None = not known."""
     goal_radius_m: float
+    """Where a goal counts as reached."""
     saturation: NDArray[np.float32]
     """(A,) raw action at which an actuator saturates: commands are drawn relative to it."""
     room_m: tuple[float, float] | None = None
     """Half the length and width of a room with walls around the origin; None = no walls."""
     robot_radius_m: float | None = None
     """Of the disc that may touch things; None = the robot is drawn as a point."""
+    outlines: Mapping[str, Outline] = field(default_factory=lambda: PUBLISHED)
+    """Key in a layout -> shape and size."""
+    goal_half_m: float | None = None
+    """Half the side of a goal that looks like a square; None = it looks like a disc of `goal_radius_m`."""
+    wheels: bool = False
+    """The two action channels are the left and the right wheel, and not forward and turn."""
+
+    def things(self, log: EpisodeLog) -> Iterator[Thing]:
+        """The objects of an episode where they were at its start."""
+        return things(log.layout, self.outlines)
 
 
-@dataclass(frozen=True)
-class Thing:
-    """One object on the floor plan, world frame, metres."""
+def scene_view(task: str, actions: int, variant: str | None = None) -> SceneView:
+    """The view of a simulated task under a variant, by name.
 
-    label: str
-    x: float
-    y: float
-    yaw: float
-    colour: style.RGB
-    half: tuple[float, float]
-    """Half the sides of a box along its own x and y; the radius of a disc, twice."""
-    box: bool = False
-    above: bool = False
-    """Stands on legs, which are things of their own: the robot passes under it."""
-
-    def corners(self) -> NDArray[np.float64]:
-        """(4, 2) of a box."""
-        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
-        local = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * self.half
-        return local @ np.array([[cos, sin], [-sin, cos]]) + (self.x, self.y)
-
-
-_KINDS: dict[str, tuple[str, style.RGB, float, bool]] = {
-    "hazards": ("hazard", style.HAZARD, 0.2, False),
-    "vases": ("vase", style.VASE, 0.1, True),
-}
-"""Key in a layout -> label, colour, size, box. What is not listed is drawn as a grey disc."""
-
-_LEG_HALF_M, _LEG_INSET_M = 0.025, 0.035
-"""Half the width of a table's leg, and its centre's distance from the top's edges, as in sim/room/."""
-
-
-def scene_view(task: str, actions: int) -> SceneView:
-    """The view of a simulated task; defaults for a robot or where the simulator is not installed."""
+    Defaults for a robot, for unknown names, or where the simulator is not installed.
+    """
     unknown = SceneView(None, 0.3, np.ones(actions, np.float32))
     try:
         from safe_o2o_ros.sim.robots import ROOM_RADIUS_M
         from safe_o2o_ros.sim.room.layout import HALF_SIZE_M
-        from safe_o2o_ros.sim.tasks import TASKS
+        from safe_o2o_ros.sim.tasks import TASKS, variant_spec
+        from safe_o2o_ros.sim.variant_scene import varied_task
     except ModuleNotFoundError:
         return unknown
-    spec = TASKS.get(task)
-    if spec is None:
+    if task not in TASKS:
         return unknown
+    try:
+        change = variant_spec(variant, task)
+    except UsageError:
+        change = variant_spec(None)
+    spec = TASKS[task]
     saturation = np.asarray(spec.robot.adapter.saturation, np.float32)
     half = spec.extent + _MARGIN_M
-    if task != "RoomNav":
-        return SceneView(half, spec.goal_radius, saturation)
-    room = (float(HALF_SIZE_M[0]), float(HALF_SIZE_M[1]))
-    return SceneView(half, spec.goal_radius, saturation, room, ROOM_RADIUS_M)
+    if task == "RoomNav":
+        room = (float(HALF_SIZE_M[0]), float(HALF_SIZE_M[1]))
+        return SceneView(half, spec.goal_radius, saturation, room, ROOM_RADIUS_M)
+    spec = varied_task(spec, change)
+    outlines = {group.kind.key: _outline(group.kind) for group in spec.groups}
+    if change.circle is not None and "hazards" in outlines:
+        still = outlines["hazards"]
+        outlines["hazards"] = Outline(still.half, still.box, track_m=change.circle.radius_m)
+    return SceneView(
+        half,
+        spec.goal_radius,
+        saturation,
+        outlines=outlines,
+        goal_half_m=float(spec.goal.size[0]) if spec.goal.shape == "box" else None,
+        wheels=spec.robot.adapter.wheels,
+    )
 
 
-def things(layout: dict[str, Any]) -> Iterator[Thing]:
-    """Everything in a layout but agent and goals."""
-    yield from _furniture(layout.get("furniture", {}))
-    for key, value in layout.items():
-        if key in ("agent", "goals") or key.endswith("_yaw") or not isinstance(value, list):
-            continue
-        points = np.asarray(value, np.float64)
-        if points.ndim not in (1, 2) or points.shape[-1:] != (2,):
-            continue  # not places, such as the order of buttons
-        label, colour, size, box = _KINDS.get(key, (key.rstrip("s"), style.OTHER, 0.1, False))
-        places = points.reshape(-1, 2)
-        yaws = np.broadcast_to(np.asarray(layout.get(f"{key}_yaw", 0.0), np.float64), len(places))
-        for (x, y), yaw in zip(places.tolist(), yaws.tolist(), strict=True):
-            yield Thing(label, x, y, yaw, colour, (size, size), box)
-
-
-def _furniture(kinds: dict[str, list[dict[str, Any]]]) -> Iterator[Thing]:
-    """A room's pieces: a table is its top, which is above the robot, and its legs."""
-    for kind, pieces in kinds.items():
-        for piece in pieces:
-            (x, y), yaw, size = piece["position"], float(piece.get("yaw", 0.0)), piece["size"]
-            if kind == "cylinders":
-                yield Thing("furniture", x, y, 0.0, style.FURNITURE, (size[0], size[0]))
-                continue
-            table = kind == "tables"
-            label = "table top" if table else "furniture"
-            whole = Thing(label, x, y, yaw, style.FURNITURE, (size[0], size[1]), True, table)
-            yield whole
-            if table:
-                inner = (size[0] - _LEG_INSET_M, size[1] - _LEG_INSET_M)
-                feet = Thing("", x, y, yaw, style.FURNITURE, inner, True).corners()
-                leg = (_LEG_HALF_M, _LEG_HALF_M)
-                for foot_x, foot_y in feet.tolist():
-                    yield Thing("furniture", foot_x, foot_y, yaw, style.FURNITURE, leg, True)
+def _outline(kind: Any) -> Outline:
+    """The outline of a simulated kind of object; gremlins are led from the circle's far end along y."""
+    box = kind.shape == "box"
+    half = (float(kind.size[0]), float(kind.size[1] if box else kind.size[0]))
+    start = 0.5 * math.pi if kind.travel > 0.0 else None
+    return Outline(half, box, float(kind.travel), start, float(kind.corner))
 
 
 def goal_ticks(log: EpisodeLog) -> NDArray[np.intp]:
@@ -130,9 +102,25 @@ def goal_ticks(log: EpisodeLog) -> NDArray[np.intp]:
 
 def plan_half_width(log: EpisodeLog, view: SceneView) -> float:
     """Half the side of a square around the origin that holds arena, objects and path, metres."""
-    points = [log.position, np.asarray(log.layout.get("goals", []), np.float64).reshape(-1, 2)]
-    points.append(np.array([(t.x, t.y) for t in things(log.layout)]).reshape(-1, 2))
-    far = float(np.nanmax(np.abs(np.concatenate(points)), initial=0.0)) + 0.25
+    low, high = _extent(log, view)
+    return float(np.maximum(-low, high).max())
+
+
+def plan_window(log: EpisodeLog, view: SceneView) -> tuple[float, float, float]:
+    """Centre x, y and half the side of the smallest such square anywhere, metres: for who drove far away."""
+    low, high = _extent(log, view)
+    x, y = (0.5 * (low + high)).tolist()
+    return x, y, float(0.5 * (high - low).max())
+
+
+def _extent(log: EpisodeLog, view: SceneView) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest x and y that a plan shows, (2,) each."""
+    arena = view.half_width_m or 1.0
     if view.room_m is not None:
-        return max(far, max(view.room_m) + _WALL_MARGIN_M)
-    return max(far, view.half_width_m or 1.0)
+        arena = max(view.room_m) + _WALL_MARGIN_M
+    points = [log.position, np.asarray(goal_places(log.layout), np.float64).reshape(-1, 2)]
+    points.append(np.array([(t.x, t.y) for t in view.things(log)]).reshape(-1, 2))
+    known = np.concatenate(points)
+    low = np.nanmin(known, axis=0, initial=0.0) - 0.25
+    high = np.nanmax(known, axis=0, initial=0.0) + 0.25
+    return np.minimum(low, -arena), np.maximum(high, arena)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from safe_o2o_ros.report import canvas, style
 from safe_o2o_ros.report.canvas import Picture
 from safe_o2o_ros.report.log import EpisodeLog
-from safe_o2o_ros.report.scene import SceneView, Thing, goal_ticks, plan_half_width, things
+from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_half_width
+from safe_o2o_ros.report.things import Thing, goal_places
 
 TOP_PX = 512
 """Side of the view."""
@@ -27,7 +28,7 @@ class TopView:
         half = view.half_width_m
         if log.top is None:
             half = plan_half_width(log, view)
-            self._plan = _floor_plan(log, half, view.room_m)
+            self._plan = _floor_plan(log, half, view)
         self._half, self._radius = half, view.goal_radius_m
         self._robot_px = 10.0
         if half is not None and view.robot_radius_m is not None:
@@ -52,7 +53,7 @@ class TopView:
         assert self._plan is not None and self._half is not None
         image = self._plan.copy()
         reached = int(np.count_nonzero(self._goal_ticks < tick))
-        for x, y in self._log.layout.get("goals", [])[reached : reached + 1]:
+        for x, y in goal_places(self._log.layout)[reached : reached + 1]:
             _put(image, self._half, x, y, self._radius, style.GOAL)
         return image
 
@@ -72,18 +73,28 @@ def _to_pixels(position: NDArray[np.float64], half: float) -> NDArray[np.float64
     return np.stack([(position[:, 0] + half) * scale, (half - position[:, 1]) * scale], axis=1)
 
 
-def _floor_plan(log: EpisodeLog, half: float, room: tuple[float, float] | None) -> Picture:
+def _floor_plan(log: EpisodeLog, half: float, view: SceneView) -> Picture:
     image = np.full((TOP_PX, TOP_PX, 3), (251, 250, 245), np.uint8)
-    if room is not None:
-        corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * room
+    if view.room_m is not None:
+        corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * view.room_m
         canvas.outline(image, _to_pixels(corners, half), style.WALL, 5)
         canvas.polygon(image, _to_pixels(corners, half), style.WHITE)
-    for thing in things(log.layout):
+    for thing in view.things(log):
+        if thing.track is not None:
+            _put_track(image, half, thing)
         if thing.box:
             _put_box(image, half, thing)
         else:
             _put(image, half, thing.x, thing.y, thing.half[0], thing.colour)
     return image
+
+
+def _put_track(image: Picture, half: float, thing: Thing) -> None:
+    """The circle on which a thing goes round."""
+    assert thing.track is not None
+    x, y, radius = thing.track
+    px, py = _to_pixels(np.array([[x, y]]), half)[0].tolist()
+    canvas.disc(image, (px, py), radius * TOP_PX / (2.0 * half), thing.colour, 1)
 
 
 def _put_box(image: Picture, half: float, thing: Thing) -> None:

@@ -109,7 +109,8 @@ class EpisodeFrames:
 def frames(name: str, episodes: Sequence[EpisodeLog], view: SceneView) -> Iterator[Picture]:
     """Frames of all episodes, one after the other; `name`: task and bundle."""
     for index, log in enumerate(episodes):
-        title = f"{name} · episode {index + 1} of {len(episodes)} · seed {log.seed}"
+        which = f" · episode {index + 1} of {len(episodes)}" if len(episodes) > 1 else ""
+        title = f"{name}{which} · seed {log.seed}"
         drawn = EpisodeFrames(title, log, view)
         picture = None
         for tick in range(len(log.reward)):

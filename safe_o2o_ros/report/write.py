@@ -64,7 +64,7 @@ def _write(out_dir: Path, record: dict[str, Any], episodes: list[EpisodeLog], vi
         replace(log, images={}, top=None).save(logs[-1])
     name = _name(record)
     title = f"{name} · filter {record['filter']}"
-    view = scene_view(record["task"], episodes[0].nominal.shape[1])
+    view = scene_view(record["task"], episodes[0].nominal.shape[1], record["variant"])
     plot = out_dir / "plot.png"
     write_plot(plot, title, episodes, view)
     film, notes = None, []

@@ -57,6 +57,8 @@ class RobotSpec:
     """Contents of the body element, without cameras."""
     actuator_mjcf: str
     """Actuators, in the order of the action's channels."""
+    hull: tuple[tuple[float, float, float], ...]
+    """Outline as discs: x, y and radius in base_link, m; within 1.5 cm of the geometry."""
     forward: tuple[float, float] = (1.0, 0.0)
     """Direction of driving in the body's x-y plane, a unit vector: base_link's x axis."""
 
@@ -101,6 +103,8 @@ POINT_ROBOT = RobotSpec(
     },
     body_mjcf=_POINT_BODY,
     actuator_mjcf=_POINT_ACTUATORS,
+    # Ball and pointer.
+    hull=((0.0, 0.0, 0.1), (0.1, 0.0, 0.06)),
 )
 
 # A ball joint without motor under the front, two driven wheels behind; forward is the body's -y.
@@ -147,6 +151,15 @@ CAR_ROBOT = RobotSpec(
     },
     body_mjcf=_CAR_BODY,
     actuator_mjcf=_CAR_ACTUATORS,
+    # Back with its bumper, front bumper, front corners, wheels.
+    hull=(
+        (-0.06, 0.0, 0.1),
+        (0.115, 0.0, 0.065),
+        (0.05, 0.05, 0.06),
+        (0.05, -0.05, 0.06),
+        (-0.1, 0.115, 0.055),
+        (-0.1, -0.115, 0.055),
+    ),
     forward=(0.0, -1.0),
 )
 
@@ -193,5 +206,6 @@ ROOM_ROBOT = RobotSpec(
     },
     body_mjcf=_ROOM_BODY,
     actuator_mjcf=_ROOM_ACTUATORS,
+    hull=((0.0, 0.0, ROOM_RADIUS_M),),
 )
 """Differential drive: turns about its centre, drives along its heading. Its origin is on the floor."""

@@ -50,6 +50,8 @@ class PrivilegedState:
     """Headings, shape (n,), rad."""
     vase_half_m: float = 0.1
     """Half the side of a vase, m."""
+    vases_cost: bool = False
+    """Whether touching vases costs in the task."""
     buttons: FloatArray = field(default_factory=_no_points)
     """Centres, shape (n, 2), m; balls."""
     button_radius: float = 0.1
@@ -59,6 +61,8 @@ class PrivilegedState:
     """Control steps in which wrong buttons still cost nothing."""
     gremlins: FloatArray = field(default_factory=_no_points)
     """Present centres, shape (n, 2), m."""
+    gremlins_yaw: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Headings, shape (n,), rad."""
     gremlin_places: FloatArray = field(default_factory=_no_points)
     """Centres of their circles, shape (n, 2), m."""
     gremlin_travel: float = 0.35
@@ -79,5 +83,7 @@ class PrivilegedState:
     box_half_m: float = 0.2
     """Half the side of its core, m; the posts at its corners stick out by `box_corner_m`."""
     box_corner_m: float = 0.1
+    hull: tuple[tuple[float, float, float], ...] = ((0.0, 0.0, 0.1),)
+    """The robot's outline as discs: x, y and radius in base_link, m."""
     time_s: float = 0.0
     """Simulated time since the start of the episode."""

@@ -30,6 +30,10 @@ class ModelConfig:
     """Width of the critics' hidden layers; a bundle carries nine of these networks."""
     percept: int = 128
     """Width of the recurrent state that sees images only."""
+    sectors: int = 16
+    """Directions around the robot in which the percept learns how near things are, where data say so."""
+    landmarks: int = 2
+    """Places of which it learns where they are: the goal, the box."""
     unimix: float = 0.01
     """Share of the uniform distribution mixed into every categorical."""
     ensemble: int = 2

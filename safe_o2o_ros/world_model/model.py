@@ -28,10 +28,21 @@ class LossScales:
     """Weight of predicting from the images and the action whether a cost is near."""
     margin: float = 1.0
     """Weight of predicting from them how near it comes, where the data says so."""
+    geometry: float = 1.0
+    """Weight of predicting what is where around the robot, where the data says so."""
     cost_positive: float = 1.0
     """Loss weight of samples with cost > 0; undone at decoding."""
     decode_fraction: float = 1.0
     """Share of the steps whose image is reconstructed each update; the decoder is half the compute."""
+
+    def percept(self, terms: dict[str, Tensor]) -> Tensor:
+        """Weighted sum of the percept's terms."""
+        return (
+            self.behaviour * terms["behaviour"]
+            + self.foresight * terms["foresight"]
+            + self.margin * terms["margin"]
+            + self.geometry * terms["geometry"]
+        )
 
 
 class WorldModel(nn.Module):
@@ -57,7 +68,8 @@ class WorldModel(nn.Module):
 
         batch: image (B, T, H, W, C) uint8; previous_action, action (B, T, A) effective; reward, cost,
         cont (B, T) of the transition that `action` makes; imitate (B, T) 1 where that action is a
-        demonstrator's; margin (B, T) metres at the frame, NaN where unknown; is_first (B, T).
+        demonstrator's; margin (B, T) metres at the frame, NaN where unknown; is_first (B, T);
+        ring, landmarks: see Dataset.
         """
         image = normalise(batch["image"])
         b, t = image.shape[:2]
@@ -88,9 +100,7 @@ class WorldModel(nn.Module):
             + terms["reward"]
             + terms["cost"]
             + terms["continue"]
-            + s.behaviour * terms["behaviour"]
-            + s.foresight * terms["foresight"]
-            + s.margin * terms["margin"]
+            + s.percept(terms)
             + terms["guess"]
         )
         with torch.no_grad():

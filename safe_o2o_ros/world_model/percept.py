@@ -22,10 +22,12 @@ FORESIGHT = 10
 _MARGIN_M = 0.4
 """Margins beyond this are alike."""
 _MARGIN_UNIT_M = 0.1
+_RING_FADE_M = 0.5
+"""A thing in the ring counts exp(-distance / this): what is near matters."""
 
 
 class Percept(nn.Module):
-    """g' = GRU(g, embedding), trained to predict the recorded action and how near a cost is."""
+    """g' = GRU(g, embedding), trained to predict the recorded action, how near a cost is, what is where."""
 
     def __init__(self, config: ModelConfig, embedding: int) -> None:
         super().__init__()
@@ -35,6 +37,8 @@ class Percept(nn.Module):
         self.behaviour = Actor(config, inputs=config.percept)
         self.foresight = BernoulliHead(config.percept + config.action_dim, config.units)
         self.margin = MLP(config.percept + config.action_dim, 2, config.units, layers=1)
+        self.places = MLP(config.percept, config.sectors + 2 * config.landmarks, config.units, layers=1)
+        self.sectors = config.sectors
 
     def forward(self, embedding: Tensor, state: Tensor) -> Tensor:
         """Next state (B, P) from an image embedding (B, E) and the state (B, P)."""
@@ -56,7 +60,22 @@ class Percept(nn.Module):
             "behaviour": behaviour,
             "foresight": self.foresight.loss(seen, soon).mean(),
             "margin": self._margin_loss(seen, batch["margin"]),
+            "geometry": self._geometry_loss(states, batch["ring"], batch["landmarks"]),
         }
+
+    def _geometry_loss(self, states: Tensor, ring: Tensor, landmarks: Tensor) -> Tensor:
+        """Squared error, where it was measured, of nearness around the robot and of the landmarks.
+
+        A landmark at the distance d counts as a point in its direction at log(1 + d): near ones matter more.
+        """
+        predicted = self.places(states).float()
+        points = landmarks.unflatten(-1, (-1, 2))
+        distance = points.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        points = points * (torch.log1p(distance) / distance)
+        target = torch.cat([torch.exp(-ring / _RING_FADE_M), points.flatten(-2)], -1)
+        measured = torch.isfinite(target)
+        error = (predicted - torch.where(measured, target, 0.0)) * measured
+        return error.square().sum() / measured.any(-1).sum().clamp(min=1)
 
     def _margin_loss(self, seen: Tensor, margin: Tensor) -> Tensor:
         """Of the margin at the frame and the least one ahead, where they were measured; unit 10 cm."""

@@ -59,8 +59,9 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (x,) = ctx.saved_tensors
-        ctx.steps.inputs.append(x)
-        ctx.steps.gradients.append(gradients[0])
+        if ctx.needs_input_grad[1]:  # else the weight is frozen
+            ctx.steps.inputs.append(x)
+            ctx.steps.gradients.append(gradients[0])
         return gradients[0] @ ctx.steps.weight, torch.zeros_like(ctx.token), None
 
 

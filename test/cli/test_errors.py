@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cli") / "store"
-    write_tiny_store(directory, (9, 9))
+    write_tiny_store(directory, (60, 9))
     return directory
 
 
@@ -140,7 +140,7 @@ def test_seeds_of_selection_and_calibration_are_refused_too(
         (("--budget-minutes", "nan"), "--budget-minutes must be more than 0"),
         (("--calibration", "/no/such/store"), "is not the manifest of a store"),
         (("--selection", "10019-10000"), "--selection takes FIRST-LAST"),
-        (("--set", "world_model.length=500"), "no episode of at least 500 steps"),
+        (("--set", "world_model.length=500"), "no usable episode of at least 500 steps"),
     ],
 )
 def test_a_bad_training_argument_is_one_line_and_leaves_no_bundle(

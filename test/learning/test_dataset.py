@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from support.tiny_store import make_episode, manifest, write_tiny_store
 
 from safe_o2o_ros.data import EpisodeWriter
 from safe_o2o_ros.errors import StoreError
-from safe_o2o_ros.learning.dataset import Dataset, load_dataset
+from safe_o2o_ros.learning.dataset import Dataset, load_dataset, safe_in_hindsight
 from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.robot import POINT
 
@@ -96,7 +97,9 @@ def test_short_episodes_are_left_out_and_progress_counts_the_rest(tmp_path: Path
 
 def test_a_store_without_usable_episodes_is_refused(tmp_path: Path) -> None:
     write_tiny_store(tmp_path / "store", (3,))
-    with pytest.raises(StoreError, match="no episode of at least 4 steps"):
+    with pytest.raises(
+        StoreError, match=r"no usable episode of at least 4 steps \(1 of 1 episodes have fewer than 4 steps\)"
+    ):
         load_dataset(tmp_path / "store", 4)
     with pytest.raises(StoreError, match="is not the manifest of a store"):
         load_dataset(tmp_path / "nowhere", 4)
@@ -109,3 +112,32 @@ def test_a_store_of_an_impossible_robot_is_refused(change: dict[str, object], tm
         writer.append(make_episode(3, 0))
     with pytest.raises(StoreError, match="names no usable robot adapter"):
         load_dataset(tmp_path, 1)
+
+
+def test_windows_in_a_mirror_turn_the_other_way(data: Dataset) -> None:
+    measured = dataclasses.replace(
+        data,
+        ring=np.tile(np.arange(16, dtype=np.float32), (len(data.image), 1)),
+        landmarks=np.tile(np.array([1.0, 2.0, np.nan, np.nan], np.float32), (len(data.image), 1)),
+    )
+    plain = measured.windows(np.random.default_rng(0), 4, 6)
+    mirrored = measured.windows(np.random.default_rng(0), 4, 6, mirror=1.0)
+    assert torch.equal(mirrored["image"], plain["image"].flip(3))
+    for name in ("action", "previous_action"):
+        assert torch.equal(mirrored[name], plain[name] * torch.tensor([1.0, -1.0]))
+    # Straight ahead stays, what was one sector to the left is one to the right.
+    assert mirrored["ring"][0, 0].tolist() == [0.0, *range(15, 0, -1)]
+    assert mirrored["landmarks"][0, 0, :2].tolist() == [1.0, -2.0]
+    assert bool(mirrored["landmarks"][..., 2:].isnan().all())
+    assert torch.equal(mirrored["reward"], plain["reward"])
+
+
+def test_actions_that_a_cost_follows_are_not_imitated_and_ways_out_are() -> None:
+    costs = np.zeros(40, np.float32)
+    costs[20:24] = 1.0
+    worth = safe_in_hindsight(costs)
+    # Period 10 sees periods 10..19, period 11 the cost in 20; 21 is inside, out again 6 periods later.
+    assert worth[:11].all() and not worth[11:21].any() and worth[21:].all()
+    costs[20:40] = 1.0
+    stays = safe_in_hindsight(costs)
+    assert not stays[21:34].any() and stays[34:].all()

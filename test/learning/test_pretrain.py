@@ -24,7 +24,8 @@ from safe_o2o_ros.world_model.config import ModelConfig
 
 SETTINGS = {"world_model.checkpoint_every": "4", "agent.checkpoint_every": "6"}
 
-PLACES = [("world_model", 7), ("checkpoint", 2), ("agent", 15)]
+PHASES = ("percept", "world_model", "agent")
+PLACES = [("images", 4), ("images", 10), ("checkpoint", 2), ("agent", 15)]
 """Where the n-th call is the last one."""
 
 DRIVER = """
@@ -46,7 +47,7 @@ def deadly(function, moment):
     return wrapped
 
 def run(place, moment):
-    if place == "world_model":
+    if place == "images":
         sequence_phase.SequencePhase.update = deadly(sequence_phase.SequencePhase.update, moment)
     elif place == "agent":
         agent_phase.AgentPhase.update = deadly(agent_phase.AgentPhase.update, moment)
@@ -104,7 +105,7 @@ def assert_equal(a: Any, b: Any, where: str = "") -> None:
         assert a == b, where
 
 
-def test_a_run_killed_three_times_ends_in_exactly_the_weights_of_one_that_never_was(
+def test_a_run_killed_four_times_ends_in_exactly_the_weights_of_one_that_never_was(
     store: Path, data: Dataset, tmp_path: Path
 ) -> None:
     config = resolve("debug", SETTINGS)
@@ -122,12 +123,13 @@ def test_a_run_killed_three_times_ends_in_exactly_the_weights_of_one_that_never_
         for place, moment in PLACES:
             print(place, moment, file=driver.stdin, flush=True)
             assert driver.stdout.readline() == f"{-signal.SIGKILL}\n"
-            reached.append([steps(run_dir / f"{name}.pt") for name in ("world_model", "agent")])
-    # Killed in update 7, while the checkpoint after 8 + 2 updates is written, in update 15 of the agent.
-    assert reached == [[4, 0], [8, 0], [10, 12]]
+            reached.append([steps(run_dir / f"{name}.pt") for name in PHASES])
+    # Killed in update 4 of the percept, in update 7 of the world model, while the checkpoint after its 8 + 2
+    # updates is written, in update 15 of the agent.
+    assert reached == [[3, 0, 0], [6, 4, 0], [6, 8, 0], [6, 10, 12]]
     resumed = train(config, data, run_dir, silent, silent)
     whole = train(config, data, tmp_path / "whole", silent, silent)
-    for name in ("world_model.pt", "agent.pt"):
+    for name in (f"{phase}.pt" for phase in PHASES):
         states = [torch.load(d / name, weights_only=True) for d in (run_dir, tmp_path / "whole")]
         for state in states:
             del state["cpu_s"], state["wall_s"]

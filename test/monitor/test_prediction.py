@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from safe_o2o_ros.monitor.prediction import HORIZON_S, predict
-from safe_o2o_ros.robot import POINT, RobotAdapter
+from safe_o2o_ros.robot import CAR, POINT, RobotAdapter
 
 INSTANT = RobotAdapter(
     name="instant",
@@ -45,6 +45,20 @@ def test_a_channel_of_negative_scale_goes_the_other_way() -> None:
     mirrored = replace(INSTANT, scale=(0.5, -2.0))
     x, y = end([1.0, 0.5], mirrored)
     assert (x, y) == pytest.approx((0.5 * math.sin(1.5), -0.5 * (1.0 - math.cos(1.5))), abs=1e-3)
+
+
+def test_both_wheels_drive_straight_and_wheels_against_each_other_turn_on_the_spot() -> None:
+    # Saturated at 0.02: 0.79 m/s for 1.5 s less the lag's 0.06 s.
+    assert end([0.02, 0.02], CAR, [0.0, 0.0, 0.0]) == pytest.approx((0.79 * (1.5 - 0.06), 0.0), abs=0.02)
+    assert end([0.02, -0.02], CAR) == pytest.approx((0.0, 0.0), abs=1e-9)
+
+
+def test_one_wheel_alone_drives_the_arc_of_half_of_both_speeds() -> None:
+    # v = 0.395 m/s and w = 0.675 rad/s to the left, as the twist has it: 1.0125 rad of a circle of 0.585 m.
+    assert CAR.to_twist(np.array([1.0, 0.0], np.float32))["angular.z"] > 0.0
+    radius, angle = 0.395 / 0.675, 0.675 * 1.5
+    expected = (radius * math.sin(angle), radius * (1.0 - math.cos(angle)))
+    assert end([1.0, 0.0], CAR) == pytest.approx(expected, abs=2e-3)
 
 
 def test_turning_on_the_spot_goes_nowhere() -> None:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from typing import Any
+
 import numpy as np
 import pytest
 
 from safe_o2o_ros.report import style
 from safe_o2o_ros.report.canvas import enlarged
 from safe_o2o_ros.report.log import EpisodeLog
-from safe_o2o_ros.report.scene import scene_view, things
+from safe_o2o_ros.report.panels import Commands
+from safe_o2o_ros.report.scene import plan_half_width, plan_window, scene_view
+from safe_o2o_ros.report.things import Outline, goal_places, things
 from safe_o2o_ros.report.top_view import TOP_PX, TopView
 from safe_o2o_ros.types import BRAKE_REASONS, Reason
+
+
+@pytest.fixture
+def make_log() -> Any:
+    """An episode of three ticks that stands still, with changes."""
+    rows = 3
+    log = EpisodeLog(
+        seed=0, period_s=0.1, goals=0, control_steps=rows, success=False, layout={},
+        time_s=np.arange(rows) * 0.1, reward=np.zeros(rows), cost=np.zeros(rows),
+        value=np.full(rows, np.nan), threshold=np.full(rows, np.nan), surprise=np.zeros(rows),
+        nominal=np.zeros((rows, 2), np.float32), executed=np.zeros((rows, 2), np.float32),
+        changed=np.zeros(rows, np.bool_), reason=["limits_only"] * rows,
+        position=np.zeros((rows, 2)), yaw=np.zeros(rows), images={}, top=None,
+    )  # fmt: skip
+    return functools.partial(dataclasses.replace, log)
 
 
 def test_every_reason_has_a_band_and_braking_reasons_are_red() -> None:
@@ -83,6 +104,107 @@ def test_things_of_a_layout_are_listed_with_their_yaw_and_lists_that_are_no_plac
     ]
 
 
+@pytest.mark.parametrize(
+    ("task", "variant", "key", "outline"),
+    [
+        ("PointGoal1", None, "hazards", Outline((0.2, 0.2))),
+        ("PointGoal1", None, "vases", Outline((0.1, 0.1), box=True)),
+        # Squares of a disc's area: half the side is sqrt(pi) / 2 of the radius.
+        ("PointGoal2", "obstacle_shape", "hazards", Outline((0.17725, 0.17725), box=True)),
+        ("CarGoal2", "moving_hazards", "hazards", Outline((0.2, 0.2), track_m=0.2)),
+        ("PointPush1", None, "hazards", Outline((0.3, 0.3))),
+        ("PointPush1", "obstacle_shape", "hazards", Outline((0.26587, 0.26587), box=True)),
+        ("PointPush1", None, "pillars", Outline((0.2, 0.2))),
+        ("PointPush1", None, "box", Outline((0.2, 0.2), box=True, post_m=0.1)),
+        ("PointButton1", None, "buttons", Outline((0.1, 0.1))),
+        ("PointButton1", None, "gremlins", Outline((0.1, 0.1), True, 0.35, np.pi / 2)),
+    ],
+)
+def test_objects_have_the_shapes_and_sizes_of_the_simulated_ones(
+    task: str, variant: str | None, key: str, outline: Outline
+) -> None:
+    found = scene_view(task, 2, variant).outlines[key]
+    assert (found.box, found.track_m, found.track_start, found.post_m) == (
+        outline.box, outline.track_m, outline.track_start, outline.post_m,
+    )  # fmt: skip
+    assert found.half == pytest.approx(outline.half, abs=1e-5)
+
+
+def test_only_a_goal_that_looks_square_is_drawn_square() -> None:
+    assert scene_view("PointGoal1", 2).goal_half_m is None
+    view = scene_view("PointGoal1", 2, "goal_shape")
+    assert view.goal_half_m == pytest.approx(0.3 * np.sqrt(np.pi) / 2) and view.goal_radius_m == 0.3
+    # A variant nobody knows changes nothing.
+    assert scene_view("PointGoal1", 2, "lava").outlines == scene_view("PointGoal1", 2).outlines
+
+
+def test_what_goes_round_is_drawn_where_it_starts_with_its_circle() -> None:
+    layout = {
+        "hazards": [[1.0, 1.0]],
+        "hazards_yaw": [np.pi],
+        "gremlins": [[0.0, 0.0]],
+        "gremlins_yaw": [0.7],
+    }
+    outlines = {
+        "hazards": Outline((0.2, 0.2), track_m=0.5),
+        "gremlins": Outline((0.1, 0.1), True, 0.35, np.pi / 2),
+    }
+    hazard, gremlin = things(layout, outlines)
+    assert (hazard.x, hazard.y) == pytest.approx((0.5, 1.0)) and hazard.track == (1.0, 1.0, 0.5)
+    assert (gremlin.x, gremlin.y) == pytest.approx((0.0, 0.35)) and gremlin.track == (0.0, 0.0, 0.35)
+    assert gremlin.yaw == 0.7
+
+
+def test_moving_things_start_where_the_simulator_has_them() -> None:
+    from safe_o2o_ros.sim.make import make_env
+
+    env = make_env("PointButton1", 4, (), "moving_hazards")
+    _, info = env.reset(seed=10_000)
+    drawn = list(things(info["layout"], scene_view("PointButton1", 2, "moving_hazards").outlines))
+    hazards = np.array([(t.x, t.y) for t in drawn if t.label == "hazard"])
+    np.testing.assert_allclose(hazards, env.privileged_state().hazards, atol=1e-9)
+    # Gremlins are pulled onto their circles within the first periods, and have hardly gone on by then.
+    for _ in range(3):
+        env.step(np.zeros(2, np.float32))
+    gremlins = np.array([(t.x, t.y) for t in drawn if t.label == "gremlin"])
+    np.testing.assert_allclose(gremlins, env.privileged_state().gremlins, atol=0.1)
+    env.close()
+
+
+def test_a_pushed_box_has_posts_on_its_corners() -> None:
+    layout = {"box": [1.0, 0.0], "box_yaw": np.pi / 2}
+    box, *posts = things(layout, {"box": Outline((0.2, 0.2), box=True, post_m=0.1)})
+    assert box.half == (0.2, 0.2) and {post.half for post in posts} == {(0.1, 0.1)}
+    assert sorted((round(p.x, 6), round(p.y, 6)) for p in posts) == [
+        (0.8, -0.2), (0.8, 0.2), (1.2, -0.2), (1.2, 0.2),
+    ]  # fmt: skip
+
+
+def test_goals_are_places_or_the_buttons_in_their_order() -> None:
+    assert goal_places({"goals": [[1.0, 2.0], [3.0, 4.0]]}) == [(1.0, 2.0), (3.0, 4.0)]
+    buttons = {"buttons": [[0.0, 1.0], [2.0, 3.0]], "goal_buttons": [1, 0, 1]}
+    assert goal_places(buttons) == [(2.0, 3.0), (0.0, 1.0), (2.0, 3.0)]
+
+
+def test_a_plan_holds_arena_and_path_and_is_no_wider_than_that(make_log: Any) -> None:
+    view = scene_view("PointGoal1", 2)
+    near = make_log(position=np.zeros((3, 2)))
+    assert plan_window(near, view) == (0.0, 0.0, 2.0) and plan_half_width(near, view) == 2.0
+    far = make_log(position=np.array([(0.0, 0.0), (5.75, 1.0), (1.0, -1.0)]))
+    # x from -2 to 6: centre 2, half of 8; around the origin it would be 6.
+    assert plan_window(far, view) == (2.0, 0.0, 4.0) and plan_half_width(far, view) == 6.0
+
+
+def test_commands_of_wheels_are_drawn_as_forward_and_turn(make_log: Any) -> None:
+    log = make_log(nominal=np.array([(0.02, 0.02), (0.02, -0.02), (0.01, 0.0)], np.float32))
+    car, point = scene_view("CarGoal2", 2), scene_view("PointGoal1", 2)
+    full = Commands.SIZE / 2 - 28
+    arrows = [Commands(log, car)._arrow(a) / full for a in Commands(log, car)._nominal]
+    # Picture axes: left is -x, forward is -y.
+    np.testing.assert_allclose(arrows, [(0.0, -1.0), (-1.0, 0.0), (-0.25, -0.25)], atol=1e-6)
+    np.testing.assert_allclose(Commands(log, point)._nominal[0], (0.4, 0.02))
+
+
 def test_a_room_is_drawn_with_its_walls_furniture_and_the_legs_of_its_tables() -> None:
     view = scene_view("RoomNav", 2)
     assert (view.half_width_m, view.room_m) == (3.0, (2.5, 2.0))
@@ -105,20 +227,12 @@ def test_a_room_is_drawn_with_its_walls_furniture_and_the_legs_of_its_tables() -
     assert np.allclose(sorted((t.x, t.y, *t.half) for t in legs), expected)
 
 
-def test_a_floor_plan_without_pictures_shows_wall_furniture_and_floor_where_they_are() -> None:
+def test_a_floor_plan_without_pictures_shows_wall_furniture_and_floor_where_they_are(make_log: Any) -> None:
     layout = {
         "goals": [[2.0, 1.5]],
         "furniture": {"boxes": [{"position": [-1.0, -1.0], "yaw": 0.0, "size": [0.5, 0.2, 0.4]}]},
     }
-    rows = 3
-    log = EpisodeLog(
-        seed=0, period_s=0.1, goals=0, control_steps=rows, success=False, layout=layout,
-        time_s=np.arange(rows) * 0.1, reward=np.zeros(rows), cost=np.zeros(rows),
-        value=np.full(rows, np.nan), threshold=np.full(rows, np.nan), surprise=np.zeros(rows),
-        nominal=np.zeros((rows, 2), np.float32), executed=np.zeros((rows, 2), np.float32),
-        changed=np.zeros(rows, np.bool_), reason=["limits_only"] * rows,
-        position=np.zeros((rows, 2)), yaw=np.zeros(rows), images={}, top=None,
-    )  # fmt: skip
+    log = make_log(layout=layout)
     view = scene_view("RoomNav", 2)
     picture = np.zeros((TOP_PX, TOP_PX, 3), np.uint8)
     TopView(log, view).draw(picture, 2, 0, 0)

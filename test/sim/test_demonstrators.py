@@ -60,7 +60,7 @@ def test_the_model_turns_at_the_servo_rate_and_keeps_drifting() -> None:
     plans = np.zeros((1, 10, 2), np.float32)
     plans[..., 1] = 0.5
     paths = model.predict(plans, 0.0, 1.34, (0.0, 1.0))
-    assert paths.yaw_end[0] == pytest.approx(1.34 * 0.8, rel=1e-4)
+    assert paths.yaw[0, -1] == pytest.approx(1.34 * 0.8, rel=1e-4)
     assert paths.vy_end[0] == pytest.approx(np.exp(-0.8 / TIME_CONSTANT_S), rel=1e-4)
 
 
@@ -97,7 +97,7 @@ def drive(kind: str, start: PrivilegedState, periods: int = 30) -> tuple[float, 
     for _ in range(periods):
         plan = POINT.effective(driver.act(now))[None, None]
         path = model.predict(plan, now.yaw, now.yaw_rate, (now.velocity[0], now.velocity[1]))
-        turned = float(path.yaw_end[0])
+        turned = float(path.yaw[0, -1])
         now = replace(
             now,
             position=now.position + np.array([path.x[0, -1], path.y[0, -1]], np.float64),
@@ -196,6 +196,6 @@ def test_collect_stores_every_seed_once_and_continues(tmp_path: Path) -> None:
         "xyaxes": [0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
     }
     assert episode.metadata["demonstrator"] == "random" and episode.metadata["period_s"] == PERIOD_S
-    clearance, inside = episode.extras["hazard_clearance"], episode.costs > 0
+    clearance, inside = episode.extras["clearance"], episode.costs > 0
     assert (clearance[1:][inside] < 0.12).all()  # costs lie where hazards are (up to 3 steps earlier)
     assert reader.manifest.seeds == (0, 2)

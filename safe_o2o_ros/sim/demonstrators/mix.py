@@ -6,17 +6,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
+from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
-from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
+from safe_o2o_ros.sim.demonstrators.car_planner import CarPlanner
+from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig
+from safe_o2o_ros.sim.demonstrators.point import PointDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
 from safe_o2o_ros.sim.demonstrators.room import WIDE as ROOM_WIDE
 from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemonstrator
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
 SAFE = PlannerConfig()
-BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
-CARELESS = PlannerConfig(hazard_weight=0.0)
+WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
+BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0, detours=False)
+CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.3, detours=False)
+
+CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02, detours=False)
+CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05, detours=False)
+CAR_BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, inflate_m=0.0, detours=False)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)
@@ -38,34 +45,93 @@ class Kind:
 KINDS: dict[str, dict[str, Kind]] = {
     POINT.name: {
         "safe": Kind(
-            "plans around hazards with a margin", 0.22, lambda a, p: PlanningDemonstrator(a, p, SAFE)
+            "plans around what costs, with a margin", 0.22, lambda a, p: PointDemonstrator(a, p, SAFE)
         ),
         "safe-noisy": Kind(
             "safe, plus slowly varying noise",
             0.10,
-            lambda a, p: Noisy(PlanningDemonstrator(a, p, SAFE), a),
+            lambda a, p: Noisy(PointDemonstrator(a, p, SAFE), a),
         ),
         "safe-bursts": Kind(
             "safe, interrupted by 3-12 periods of one random action",
             0.13,
-            lambda a, p: Bursts(PlanningDemonstrator(a, p, SAFE), a),
+            lambda a, p: Bursts(PointDemonstrator(a, p, SAFE), a),
         ),
         "bold": Kind(
-            "no margin: cuts corners of hazards where that saves time",
+            "no margin: cuts corners of what costs where that saves time",
             0.10,
-            lambda a, p: PlanningDemonstrator(a, p, BOLD),
+            lambda a, p: PointDemonstrator(a, p, BOLD),
         ),
         "careless": Kind(
-            "blind to hazards: the fastest way to the goal",
+            "blind to what costs: the fastest way to the goal",
             0.18,
-            lambda a, p: PlanningDemonstrator(a, p, CARELESS),
+            lambda a, p: PointDemonstrator(a, p, CARELESS),
         ),
         "careless-bursts": Kind(
             "careless, interrupted by 3-12 periods of one random action",
             0.15,
-            lambda a, p: Bursts(PlanningDemonstrator(a, p, CARELESS), a),
+            lambda a, p: Bursts(PointDemonstrator(a, p, CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+        "safe-wide": Kind(
+            "safe, with more distance: whoever imitates it may err a little",
+            0.0,
+            lambda a, p: PointDemonstrator(a, p, WIDE),
+        ),
+        "safe-wide-noisy": Kind(
+            "safe-wide, plus slowly varying noise",
+            0.0,
+            lambda a, p: Noisy(PointDemonstrator(a, p, WIDE), a),
+        ),
+        "safe-wide-bursts": Kind(
+            "safe-wide, interrupted by 3-12 periods of one random action",
+            0.0,
+            lambda a, p: Bursts(PointDemonstrator(a, p, WIDE), a),
+        ),
+    },
+    CAR.name: {
+        "safe": Kind(
+            "plans around hazards and vases with a margin", 0.24, lambda a, p: CarPlanner(a, p, CAR_SAFE)
+        ),
+        "safe-noisy": Kind(
+            "safe, plus slowly varying noise", 0.12, lambda a, p: Noisy(CarPlanner(a, p, CAR_SAFE), a)
+        ),
+        "safe-bursts": Kind(
+            "safe, interrupted by 3-12 periods of one random action",
+            0.16,
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_SAFE), a),
+        ),
+        "bold": Kind(
+            "no margin: cuts corners of hazards where that saves time",
+            0.10,
+            lambda a, p: CarPlanner(a, p, CAR_BOLD),
+        ),
+        "careless": Kind(
+            "blind to hazards and vases: the fastest way to the goal",
+            0.14,
+            lambda a, p: CarPlanner(a, p, CARELESS),
+        ),
+        "careless-bursts": Kind(
+            "careless, interrupted by 3-12 periods of one random action",
+            0.12,
+            lambda a, p: Bursts(CarPlanner(a, p, CARELESS), a),
+        ),
+        "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
+        "safe-wide": Kind(
+            "safe, at a clearly larger distance from things where there is room",
+            0.0,
+            lambda a, p: CarPlanner(a, p, CAR_WIDE),
+        ),
+        "safe-wide-noisy": Kind(
+            "safe-wide, plus slowly varying noise",
+            0.0,
+            lambda a, p: Noisy(CarPlanner(a, p, CAR_WIDE), a),
+        ),
+        "safe-wide-bursts": Kind(
+            "safe-wide, interrupted by 3-12 periods of one random action",
+            0.0,
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_WIDE), a),
+        ),
     },
     ROOM_BASE.name: {
         "safe": Kind(

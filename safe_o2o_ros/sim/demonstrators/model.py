@@ -32,8 +32,8 @@ class Trajectories:
     """(K, N) metres."""
     y: FloatArray
     """(K, N) metres."""
-    yaw_end: FloatArray
-    """(K,) radians, at the last node."""
+    yaw: FloatArray
+    """(K, N) radians."""
     vx_end: FloatArray
     """(K,) m/s."""
     vy_end: FloatArray
@@ -48,8 +48,10 @@ class PointModel:
         self.substeps = substeps
         self.node_s = period_s / substeps
         n = horizon * substeps
-        self._vel_in, self._pos_in, self._vel_0, self._pos_0 = _lag_matrices(n, self.node_s, TIME_CONSTANT_S)
-        _, self._yaw_in, _, self._yaw_0 = _lag_matrices(n, self.node_s, YAW_LAG_S)
+        self.times_s = np.arange(1, n + 1, dtype=np.float32) * np.float32(self.node_s)
+        """(N,) of the nodes, from now."""
+        self._vel_in, self._pos_in, self._vel_0, self._pos_0 = lag_matrices(n, self.node_s, TIME_CONSTANT_S)
+        _, self._yaw_in, _, self._yaw_0 = lag_matrices(n, self.node_s, YAW_LAG_S)
 
     def predict(
         self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
@@ -71,13 +73,13 @@ class PointModel:
         return Trajectories(
             x=px @ self._pos_in + self._pos_0 * vx,
             y=py @ self._pos_in + self._pos_0 * vy,
-            yaw_end=angle[:, -1],
+            yaw=angle,
             vx_end=px @ self._vel_in[:, -1] + self._vel_0[-1] * vx,
             vy_end=py @ self._vel_in[:, -1] + self._vel_0[-1] * vy,
         )
 
 
-def _lag_matrices(n: int, dt: float, tau: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def lag_matrices(n: int, dt: float, tau: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Exact response of `rate' = (target - rate) / tau` and of its integral, at n nodes.
 
     Returns rate per target (n, n), integral per target (n, n), rate per start rate (n,) and integral

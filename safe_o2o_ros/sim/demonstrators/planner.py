@@ -1,4 +1,4 @@
-"""A sampling planner for the Point robot: safe, bold and careless driving by one hazard weight."""
+"""A sampling planner for the Point robot: safe, bold and careless driving by the weight of what costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
+from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
+from safe_o2o_ros.sim.demonstrators.way import Way
 
 if TYPE_CHECKING:
     from safe_o2o_ros.sim.state import PrivilegedState
@@ -25,14 +27,18 @@ _DRIFT_ROUNDS = 4
 class PlannerConfig:
     """What a plan is worth, in seconds of time to the goal."""
 
-    hazard_weight: float = 100.0
-    """Seconds that a second inside a hazard is worth; 0 = blind to hazards."""
+    cost_weight: float = 100.0
+    """Seconds that a second inside or touching what costs is worth; 0 = blind to it."""
     margin_weight: float = 1.0
-    """Seconds that a second at a hazard's edge is worth; falls to 0 at the margin."""
+    """Seconds that a second at the edge of what costs is worth; falls to 0 at the margin."""
     margin_m: float = 0.06
-    """Distance to a hazard's edge that counts as close, metres."""
+    """Distance to what costs that counts as close, metres."""
     inflate_m: float = 0.02
-    """How much larger than real a hazard is taken, metres; covers the model's error."""
+    """How much larger than real what costs is taken, metres; covers the model's error."""
+    block_weight: float = 1.0
+    """Seconds that a second inside what stands firm is worth: the model drives through it."""
+    detours: bool = True
+    """Whether the way beyond the plan goes around what costs; else it is straight."""
     horizon: int = 14
     """Length of a plan, periods."""
     candidates: int = 96
@@ -61,22 +67,26 @@ class PlanningDemonstrator:
         self._pool = _smooth_noise(self._rng, 2048, self._config.horizon)
         self._plan = np.zeros((self._config.horizon, 2), np.float32)
         self._previous = np.zeros(2, np.float32)
+        self._way = Way()
 
     def act(self, state: PrivilegedState) -> FloatArray:
         """The first action of the best plan, raw, shape (2,), float32."""
         plan = np.concatenate([self._plan[1:], self._plan[-1:]])
+        obstacles = Obstacles(state, self._model.times_s)
+        if self._config.detours:
+            self._way.look(state, self._config.inflate_m)
         for number, spread in enumerate(self._config.rounds):
             start = int(self._rng.integers(len(self._pool) - self._config.candidates))
             tried = plan + spread * self._pool[start : start + self._config.candidates]
             np.clip(tried, -1.0, 1.0, out=tried)
             parts = (plan[None], tried, self._canned) if number == 0 else (plan[None], tried)
             plans = np.concatenate(parts)
-            plan = plans[int(np.argmin(self.price(plans, state)))]
+            plan = plans[int(np.argmin(self.price(plans, state, obstacles)))]
         self._plan = plan
         self._previous = plan[0]
         return self._adapter.raw(plan[0])
 
-    def price(self, plans: FloatArray, state: PrivilegedState) -> FloatArray:
+    def price(self, plans: FloatArray, state: PrivilegedState, obstacles: Obstacles) -> FloatArray:
         """Seconds each plan is worth, shape (K,), float32; less is better. Plans are (K, horizon, 2)."""
         velocity = (float(state.velocity[0]), float(state.velocity[1]))
         paths = self._model.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
@@ -86,15 +96,14 @@ class PlanningDemonstrator:
         total += self._config.smoothness * (
             np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
         )
-        if self._config.hazard_weight > 0.0 and len(state.hazards):
-            total += self._hazards(paths, state)
-        return total
+        return total + self._danger(paths, obstacles)
 
     def _time(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds until the goal is reached, (K,); beyond the horizon estimated.
 
         The velocity drifts the robot by w = tau (1 - exp(-t / tau)) times itself, and thrust in one
-        direction adds top * (t - w), so the remaining time solves t = w + (|goal - p - w v| - r) / top.
+        direction adds top * (t - w), so the remaining time solves t = w + (|c - p - w v| + d - r) / top,
+        where c is the next corner of the way, and d the way from there to the goal.
         The time to turn the thrust axis (either end) into that direction is added.
         """
         gx, gy = (np.float32(v) for v in state.goal - state.position)
@@ -103,32 +112,36 @@ class PlanningDemonstrator:
         outside = np.logical_and.accumulate(outside, axis=1)
         spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._model.node_s)
         tau, top = np.float32(TIME_CONSTANT_S), np.float32(TOP_SPEED_M_S)
-        ex, ey = gx - paths.x[:, -1], gy - paths.y[:, -1]
+        cx, cy, rest = self._way.onward(paths.x[:, -1], paths.y[:, -1], state)
+        ex, ey = cx - paths.x[:, -1], cy - paths.y[:, -1]
         drift = np.full(len(ex), tau, np.float32)
         for _ in range(_DRIFT_ROUNDS):
             dx, dy = ex - drift * paths.vx_end, ey - drift * paths.vy_end
-            left = drift + np.maximum(np.hypot(dx, dy) - radius, 0.0) / top
+            left = drift + np.maximum(np.hypot(dx, dy) + rest - radius, 0.0) / top
             drift = np.asarray(tau * (1.0 - np.exp(-left / tau)), np.float32)
-        heading = np.arctan2(dy, dx) - paths.yaw_end
+        heading = np.arctan2(dy, dx) - paths.yaw[:, -1]
         turn = np.arcsin(np.minimum(np.abs(np.sin(heading)), 1.0)) / np.float32(3.0)
         return np.asarray(spent + outside[:, -1] * (left + turn), np.float32)
 
-    def _hazards(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
-        """Seconds that being in or near hazards is worth, (K,)."""
+    def _danger(self, paths: Trajectories, obstacles: Obstacles) -> FloatArray:
+        """Seconds that being in or near what costs or blocks is worth, (K,)."""
         cfg = self._config
-        centres = (state.hazards - state.position).astype(np.float32)
-        near = np.square(paths.x - centres[0, 0]) + np.square(paths.y - centres[0, 1])
-        for cx, cy in centres[1:]:
-            np.minimum(near, np.square(paths.x - cx) + np.square(paths.y - cy), out=near)
-        gap = np.sqrt(near) - np.float32(state.hazard_radius + cfg.inflate_m)
-        inside = (gap < 0.0).sum(axis=1, dtype=np.float32)
-        # The depth term gives a way out when every plan starts inside.
-        depth = np.maximum(-gap, 0.0).sum(axis=1)
-        close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
-        dt = np.float32(self._model.node_s)
-        return np.asarray(
-            dt * (cfg.hazard_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
-        )
+        total = np.zeros(len(paths.x), np.float32)
+        if cfg.cost_weight > 0.0:
+            far = cfg.inflate_m + cfg.margin_m
+            gap = obstacles.costs(paths.x, paths.y, paths.yaw, far) - np.float32(cfg.inflate_m)
+            total += cfg.cost_weight * _inside(gap)
+            if cfg.margin_weight > 0.0:
+                close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
+                total += cfg.margin_weight * close
+        if cfg.block_weight > 0.0:
+            total += cfg.block_weight * _inside(obstacles.blocks(paths.x, paths.y, paths.yaw, 0.0))
+        return np.asarray(np.float32(self._model.node_s) * total, np.float32)
+
+
+def _inside(gap: FloatArray) -> FloatArray:
+    """Number of nodes with a negative gap, (K,); the depth added to it gives a way out of the inside."""
+    return np.asarray((gap < 0.0).sum(axis=1) - 5.0 * np.minimum(gap, 0.0).sum(axis=1), np.float32)
 
 
 def _smooth_noise(rng: np.random.Generator, count: int, horizon: int) -> FloatArray:
