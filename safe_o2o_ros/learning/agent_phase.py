@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from safe_o2o_ros.learning import losses
+from safe_o2o_ros.learning import distributed, losses
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.latents import Latents
@@ -34,9 +34,9 @@ class Transitions:
         self.action, self.reward = action, reward
         self.cost, self.cont, self.margin, self.rows = cost, cont, margin, rows
 
-    def draw(self, rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
-        """A uniform batch of transitions."""
-        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch))]
+    def draw(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> dict[str, Tensor]:
+        """A uniform batch of transitions; of those drawn only `part` is returned."""
+        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch)[part])]
         return {
             "feature": self.feature[rows],
             "scrambled": self.scrambled[rows],
@@ -59,6 +59,10 @@ class AgentPhase:
     ) -> None:
         self.agent, self.world_model, self.data = agent, world_model, data
         self.config, self.device = config, device
+        self.part = distributed.part(config.agent.batch)
+        critics = [m for name, m in agent.named_children() if name not in ("actor", "targets")]
+        self.critic_terms = distributed.averaged(critics, self.critic_losses, some_unused=True)
+        self.actor_terms = distributed.averaged([agent.actor], self.actor_loss)
         lr = config.agent.learning_rate
         self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr, fused=True)
         self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr, fused=True)
@@ -75,25 +79,29 @@ class AgentPhase:
         """See Phase."""
         c = self.config.agent
         rng = np.random.default_rng((self.config.seed, 1, step))
-        batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch).items()}
-        terms = self.in_sample_losses(batch)
+        batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch, self.part).items()}
         for group in (*self.critic_optimiser.param_groups, *self.actor_optimiser.param_groups):
             group["lr"] = cosine(step, c.steps, 1, c.learning_rate, 0.1 * c.learning_rate)
-        if step >= c.evaluation_from * c.steps:
-            terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
+        evaluate = step >= c.evaluation_from * c.steps
+        terms = self.critic_terms(batch, evaluate, evaluate and step % c.imagine_every == 0)
         self.critic_optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.agent.critics(), 10.0, foreach=True)
         self.critic_optimiser.step()
         self.agent.follow(c.target_rate)
         if step >= c.actor_from * c.steps:
-            loss, extra = self.actor_loss(batch)
+            loss, extra = self.actor_terms(batch)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0, foreach=True)
             self.actor_optimiser.step()
             terms |= {"actor": loss, **extra}
         return {k: v.detach() for k, v in terms.items()}
+
+    def critic_losses(self, batch: dict[str, Tensor], evaluate: bool, imagine: bool) -> dict[str, Tensor]:
+        """What trains the critics, the two that evaluate the current actor where `evaluate`."""
+        terms = self.in_sample_losses(batch)
+        return terms | self.evaluation_losses(batch, imagine) if evaluate else terms
 
     def in_sample_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Expectile critics of reward (upper), cost and reachability (lower); data actions only."""
@@ -137,7 +145,9 @@ class AgentPhase:
             "pi_cost": F.mse_loss(q_c, cost_target.expand_as(q_c)),
         }
         if imagine:
-            features, actions, reward_returns, cost_returns = self.imagined_returns(s[: c.imagine_batch])
+            features, actions, reward_returns, cost_returns = self.imagined_returns(
+                s[: max(1, c.imagine_batch // distributed.world())]
+            )
             q_r, q_c = agent.pi_reward(features, actions), agent.pi_cost(features, actions)
             terms["pi_reward_imagined"] = F.mse_loss(q_r, reward_returns.expand_as(q_r))
             terms["pi_cost_imagined"] = F.mse_loss(q_c, cost_returns.expand_as(q_c))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.learning import distributed
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
@@ -171,7 +172,8 @@ def transitions(latents: Latents, dataset: Dataset) -> Transitions:
 def _prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> PretrainConfig:
     config = fit_config(config, dataset)
     run_dir.mkdir(parents=True, exist_ok=True)
-    _write_resolved_config(config, run_dir)
+    if distributed.rank() == 0:
+        _write_resolved_config(config, run_dir)
     keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
