@@ -1,7 +1,10 @@
 """Scripted drivers that see the simulator's state and record the data policies are trained on.
 
 state ──► base.Demonstrator.act ──► raw action
-          ├─ planner.PlanningDemonstrator   Point: safe, bold, careless: one planner, three hazard weights
+          ├─ planner.PlanningDemonstrator   Point: safe, bold, careless: one planner, weights of what costs
+          │     model.PointModel             where plans lead
+          │     obstacles.Obstacles          how far that is from what costs or blocks, for any robot
+          │     way.Way, detours.Detours     the way to the goal beyond a plan, for any robot
           ├─ room.RoomDemonstrator          RoomNav: looks for the goal, then drives there; safe or careless
           ├─ room.StraightDemonstrator      RoomNav: a reference, straight at the goal
           ├─ scripted.RandomDemonstrator    actions held for several steps

@@ -56,7 +56,7 @@ class Detours:
         self._left = np.concatenate([np.zeros(1, np.float32), left])
 
     def onward(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """For places (K,) in the world, m: x and y of the next corner or the goal, and the way on, m."""
+        """For places (K,) in the world, m: x and y of the next corner or goal, and the way on from it, m."""
         row, column = (
             np.clip(((v + np.float32(_EXTENT_M)) / np.float32(_CELL_M)).astype(np.int64), 0, self._side - 1)
             for v in (x, y)
