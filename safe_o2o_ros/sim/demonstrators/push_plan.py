@@ -83,10 +83,12 @@ class Prices:
         ey = y[:, -1] + np.float32(0.25) * paths.vy_end
         way = field.length(ex, ey)
         near = np.clip(1.0 - way / np.float32(0.5), 0.0, 1.0)
+        # At its end the way has no direction to look in.
+        far = np.clip((way - np.float32(0.3)) / np.float32(0.4), 0.0, 1.0)
         ahead = np.abs(_wrap(field.direction(ex, ey) - paths.yaw[:, -1]))
         notch = np.abs(_wrap(np.float32(face.angle) - paths.yaw[:, -1]))
         total = way / np.float32(_SPEED_M_S) + along * np.float32(0.5)
-        total += (near * notch + (1.0 - near) * ahead) / np.float32(3.0)
+        total += (near * notch + far * ahead) / np.float32(2.0)
         gap = hull_gap(x - np.float32(face.box[0]), y - np.float32(face.box[1]), face.angle)
         total += self._close(gap, ROBOT_M - 0.01, 0.05, 4.0)
         return np.asarray(total + self._pillars(paths, state), np.float32)

@@ -62,7 +62,7 @@ class Face:
         return (
             0.3 < before < 0.9
             and abs(float(left)) < min(narrow, 0.14)
-            and abs(wrapped(state.yaw - self.angle)) < 0.5
+            and abs(wrapped(state.yaw - self.angle)) < 0.7
         )
 
     def moved(self, state: PrivilegedState) -> float:
