@@ -60,8 +60,8 @@ class AgentPhase:
         self.agent, self.world_model, self.data = agent, world_model, data
         self.config, self.device = config, device
         lr = config.agent.learning_rate
-        self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr)
-        self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr)
+        self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr, fused=True)
+        self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr, fused=True)
 
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """See Phase."""
@@ -83,14 +83,14 @@ class AgentPhase:
             terms |= self.evaluation_losses(batch, imagine=step % c.imagine_every == 0)
         self.critic_optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.agent.critics(), 10.0)
+        nn.utils.clip_grad_norm_(self.agent.critics(), 10.0, foreach=True)
         self.critic_optimiser.step()
         self.agent.follow(c.target_rate)
         if step >= c.actor_from * c.steps:
             loss, extra = self.actor_loss(batch)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0)
+            nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0, foreach=True)
             self.actor_optimiser.step()
             terms |= {"actor": loss, **extra}
         return {k: v.detach() for k, v in terms.items()}
