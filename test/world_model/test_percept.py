@@ -124,7 +124,7 @@ def test_what_is_where_is_learned_where_it_was_measured_and_near_things_count_mo
     assert float(model.percept.losses(states, batch)["geometry"].detach()) == 0.0
     torch.nn.init.zeros_(model.percept.places[-1].weight)
     torch.nn.init.zeros_(model.percept.places[-1].bias)
-    # One frame is measured and 0 is predicted: exp(-0.5 / 0.5) = e^-1, and log(1 + 5) in the direction (3, 4) / 5.
+    # One frame is measured and 0 is predicted: exp(-0.5 / 0.5) = e^-1, and log(1 + 5) towards (3, 4) / 5.
     batch["ring"][0, 0, 2] = 0.5
     batch["landmarks"][0, 0, :2] = torch.tensor([3.0, 4.0])
     expected = math.exp(-2.0) + math.log(6.0) ** 2
