@@ -12,6 +12,7 @@ from safe_o2o_ros.sim.demonstrators import make_demonstrator
 from safe_o2o_ros.sim.demonstrators.detours import Detours
 from safe_o2o_ros.sim.demonstrators.model import PointModel
 from safe_o2o_ros.sim.demonstrators.obstacles import NOWHERE_M, Obstacles, clearance_m
+from safe_o2o_ros.sim.demonstrators.way import Way
 from safe_o2o_ros.sim.state import PrivilegedState
 
 NOTHING = PrivilegedState(
@@ -198,3 +199,12 @@ def test_what_costs_has_no_clearance_left() -> None:
     # The hull's discs are within 1.5 cm of the geometry, and contact ends inside it.
     assert len(costly) > 20 and max(costly) < 0.02
     assert np.mean(np.array(free) > 0.0) > 0.97
+
+
+def test_less_room_is_kept_only_where_the_way_leaves_no_more() -> None:
+    shares = (1.0, 0.5, 0.4)
+    assert Way().look(replace(NOTHING, hazards=points((2.0, 1.0))), 0.3, shares) == 1.0
+    angles = np.pi / 8 + np.arange(8) * np.pi / 4
+    ring = 0.9 * np.stack([np.cos(angles), np.sin(angles)], axis=1) + NOTHING.position
+    # Between neighbours: 1.8 sin(pi / 8) - 0.4 = 0.289 m, enough for 0.12 m on either side, not for 0.15 m.
+    assert Way().look(replace(NOTHING, hazards=ring), 0.3, shares) == 0.4

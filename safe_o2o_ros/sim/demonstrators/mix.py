@@ -17,7 +17,7 @@ from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemons
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
 SAFE = PlannerConfig()
-WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
+WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13, way_m=0.13, room=(1.0, 0.65, 0.35))
 BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0, detours=False)
 CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.3, detours=False)
 
