@@ -48,8 +48,8 @@ class Prices:
         """Until the box, carried before the robot, is at the goal; and what striking a pillar is worth."""
         bearings = carried_bearings(view.bearing, paths.yaw)
         far = np.float32(np.clip(np.hypot(view.ahead, view.left), 0.3, CARRIED_M))
-        x = paths.x + np.float32(state.position[0]) + far * np.cos(bearings)
-        y = paths.y + np.float32(state.position[1]) + far * np.sin(bearings)
+        x = np.asarray(paths.x + np.float32(state.position[0]) + far * np.cos(bearings), np.float32)
+        y = np.asarray(paths.y + np.float32(state.position[1]) + far * np.sin(bearings), np.float32)
         gx, gy = (np.float32(v) for v in state.goal)
         radius = np.float32(state.goal_radius - _GOAL_SPARE_M)
         outside = np.square(x - gx) + np.square(y - gy) > radius * radius

@@ -59,7 +59,7 @@ class Face:
         """Whether the robot is before the notch and can drive straight into it."""
         before, left = self.place(*state.position.astype(np.float32))
         narrow = 0.04 + 0.35 * max(float(before) - CARRIED_M, 0.0)
-        return (
+        return bool(
             0.3 < before < 0.9
             and abs(float(left)) < min(narrow, 0.14)
             and abs(wrapped(state.yaw - self.angle)) < 0.7
