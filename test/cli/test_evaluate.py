@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,10 @@ FIELDS = [
     "seed",
     "reward_mean",
     "reward_std",
+    "reward_ci95",
     "cost_mean",
     "cost_std",
+    "cost_ci95",
     "success_rate",
     "contact_rate",
     "overrides_per_100",
@@ -51,6 +57,9 @@ def test_a_reference_repeats_and_episode_i_uses_seed_plus_i_on_any_number_of_wor
     assert alone["reward_mean"] == pytest.approx(sum(rewards) / 3)
     assert alone["reward_std"] == pytest.approx(np.std(rewards))
     assert all(e["steps"] == 1000 and e["success"] is None for e in alone["per_episode"])
+    low, high = alone["reward_ci95"]
+    assert min(rewards) <= low < alone["reward_mean"] < high <= max(rewards)
+    assert later["reward_ci95"] is None and later["cost_ci95"] is None
     assert alone["success_rate"] is None and alone["contact_rate"] is None
     assert alone["overrides_per_100"] == 0.0
 
@@ -96,3 +105,136 @@ def test_a_task_with_success_is_scored_by_success_and_contact(tmp_path: Path) ->
     safe = evaluate(tmp_path / "b.json", *driver, "safe")
     assert (safe["success_rate"], safe["contact_rate"]) == (1.0, 0.0)
     assert main(["evaluate", "--task", "PointGoal1", "--policy", "straight"]) == 2
+
+
+def test_every_combination_is_a_row_in_order_and_references_are_driven_unfiltered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundles = [tmp_path / name for name in ("first", "second")]
+    for index, path in enumerate(bundles):
+        write_tiny_bundle(path, seed=index, version=f"tiny-{index}", risk_threshold=0.3)
+    seeds = ("--seed", 50_000, "--episodes", 1)
+    drivers = ("--bundle", *bundles, "--policy", "random", "--filter", "off", "on")
+    assert main(
+        ["evaluate", *map(str, (*drivers, *seeds, "--workers", 2, "--json", tmp_path / "all.json"))]
+    ) == 0  # fmt: skip
+    records = json.loads((tmp_path / "all.json").read_text())
+    modes = [(r["bundle"] or r["policy"], r["filter"]) for r in records]
+    assert modes == [
+        ("tiny-0", "limits_only"), ("tiny-0", "filter"),
+        ("tiny-1", "limits_only"), ("tiny-1", "filter"),
+        ("random", "limits_only"),
+    ]  # fmt: skip
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("first", "second", "random", "PointGoal1, seeds 50000..50000"))
+    # Each is what it is alone, in this process.
+    alone = ("--bundle", bundles[1], "--filter", "on", *seeds, "--workers", 1)
+    assert evaluate(tmp_path / "alone.json", *alone) == records[3]
+
+
+def test_variants_are_rows_too_and_each_stands_in_its_record(tmp_path: Path) -> None:
+    driver = ("--policy", "careless", "--seed", 50_000, "--episodes", 1, "--workers", 1)
+    command = ["evaluate", *map(str, driver), "--variant", "default", "action_latency_3"]
+    assert main([*command, "--json", str(tmp_path / "two.json")]) == 0
+    published, late = json.loads((tmp_path / "two.json").read_text())
+    assert (published["variant"], late["variant"]) == ("default", "action_latency_3")
+    assert published["per_episode"] != late["per_episode"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_report_shows_the_best_and_the_worst_episode_as_they_were_driven(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write_tiny_bundle(tmp_path / "bundle", risk_threshold=0.3)
+    drivers = ("--bundle", tmp_path / "bundle", "--policy", "careless", "--seed", 50_000, "--episodes", 3)
+    out = tmp_path / "report"
+    main(["evaluate", *map(str, (*drivers, "--workers", workers, "--no-video", "--report", out))])
+    records = json.loads((out / "evaluation.json").read_text())
+    page = (out / "index.html").read_text()
+    assert sorted(p.name for p in out.iterdir()) == [
+        "episodes.png", "evaluation.json", "index.html", "row1.png", "row2.png",
+    ]  # fmt: skip
+    assert "bundle · filter off" in page and "careless" in page and "<video" not in page
+    # Written again over itself, with fewer rows, nothing old stays.
+    drivers = ("--policy", "careless", "--seed", 50_000, "--episodes", 2)
+    assert main(["evaluate", *map(str, (*drivers, "--no-video", "--report", out))]) == 0
+    assert not (out / "row2.png").exists()
+    (record,) = json.loads((out / "evaluation.json").read_text())
+    assert record["per_episode"] == records[1]["per_episode"][:2]
+
+
+def test_the_films_are_of_the_episodes_that_were_scored(tmp_path: Path) -> None:
+    """What is driven again with cameras and pictures is the same to the last bit."""
+    from safe_o2o_ros.cli.evaluate_rows import Row
+    from safe_o2o_ros.cli.evaluate_worker import Filming, Job, drive, film
+    from safe_o2o_ros.report.record import episode_record
+    from safe_o2o_ros.types import Mode
+
+    write_tiny_bundle(tmp_path / "bundle", risk_threshold=0.3)
+    common = {"task": "PointGoal1", "variant": "moving_hazards", "blind": False, "action_repeat": 4}
+    bundle = {"bundle": str(tmp_path / "bundle"), "version": "tiny-1", "policy": None, "mode": Mode.FILTER}
+    policy = {"bundle": None, "version": None, "policy": "careless", "mode": Mode.LIMITS_ONLY}
+    for name, driver, cameras in (("a", bundle, ("front", "back")), ("b", policy, ())):
+        row = Row(name=name, cameras=cameras, **common, **driver)
+        scored, _ = drive(Job(row, 50_001))
+        filmed = film(Filming(row, 50_001, "title", tmp_path / f"{name}.mp4"))
+        assert episode_record(filmed.log) == scored
+        assert filmed.log.images == {} and filmed.log.top is None
+        assert (filmed.video is None) == (filmed.note is not None)
+        if filmed.video is not None:
+            assert filmed.video.stat().st_size > 10_000
+
+
+def test_without_ffmpeg_the_report_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    driver = ("--policy", "careless", "--seed", 50_000, "--episodes", 2, "--workers", 1)
+    assert main(["evaluate", *map(str, (*driver, "--report", tmp_path / "report"))]) == 0
+    sentence = "pip install imageio-ffmpeg"
+    assert capsys.readouterr().out.count(sentence) == 1
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count(sentence) == 1 and "<video" not in page
+
+
+def test_ctrl_c_ends_all_processes_at_once_and_in_one_word(tmp_path: Path) -> None:
+    code = "import sys; from safe_o2o_ros.cli.main import main; sys.exit(main())"
+    arguments = (
+        "--policy",
+        "safe",
+        "--episodes",
+        "100000",
+        "--workers",
+        "2",
+        "--report",
+        str(tmp_path / "r"),
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "evaluate", *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        # Both workers are there, wherever they are in what they do.
+        while len(workers_of(process.pid)) < 2:
+            assert process.poll() is None
+        # As a terminal does: to every process of the group.
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def workers_of(pid: int) -> list[str]:
+    """Worker processes that `pid` has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [c for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
