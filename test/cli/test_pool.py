@@ -5,20 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from support.pool_jobs import squared, vanish
 
 from safe_o2o_ros.cli.pool import parallel
 from safe_o2o_ros.errors import StoreError, WorkerError
-
-
-def squared(number: int) -> tuple[int, int]:
-    """The square, and where it was computed."""
-    if number == 13:
-        raise StoreError("thirteen cannot be squared: choose another number")
-    return number * number, os.getpid()
-
-
-def vanish(number: int) -> int:
-    os._exit(number)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
