@@ -2,6 +2,7 @@
 
 state ──► base.Demonstrator.act ──► raw action
           ├─ planner.PlanningDemonstrator   Point: safe, bold, careless: one planner, three hazard weights
+          ├─ car_planner.CarPlanner         Car: the same planner on its own model, around vases too
           ├─ room.RoomDemonstrator          RoomNav: looks for the goal, then drives there; safe or careless
           ├─ room.StraightDemonstrator      RoomNav: a reference, straight at the goal
           ├─ scripted.RandomDemonstrator    actions held for several steps

@@ -8,8 +8,6 @@ constants. The shaking of caster and wheels (0.03 m/s, 0.15 rad/s) is not modell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,14 +53,6 @@ _SIDE_PER_TURN_M = 0.045
 _TABLES = np.stack([np.array(_ALONG), np.array(_TURN)], axis=-1).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class CarTrajectories(Trajectories):
-    """`Trajectories` with the heading at every node."""
-
-    yaw: FloatArray
-    """(K, N) radians."""
-
-
 class CarModel:
     """Predicts plans of `horizon` periods, with `substeps` nodes in each."""
 
@@ -70,13 +60,14 @@ class CarModel:
         self.horizon = horizon
         self.substeps = substeps
         self.node_s = period_s / substeps
-        self._rate_in, self._yaw_in, self._rate_0, self._yaw_0 = lag_matrices(
-            horizon * substeps, self.node_s, YAW_LAG_S
-        )
+        n = horizon * substeps
+        self.times_s = np.arange(1, n + 1, dtype=np.float32) * np.float32(self.node_s)
+        """(N,) of the nodes, from now."""
+        _, self._yaw_in, _, self._yaw_0 = lag_matrices(n, self.node_s, YAW_LAG_S)
 
     def predict(
         self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
-    ) -> CarTrajectories:
+    ) -> Trajectories:
         """Roll out effective plans, shape (K, horizon, 2), from the origin.
 
         `yaw` rad, `yaw_rate` rad/s and `velocity` m/s are the present state in world axes.
@@ -91,13 +82,12 @@ class CarModel:
         side = np.diff(angle, axis=1, prepend=np.float32(yaw)) * np.float32(_SIDE_PER_TURN_M)
         cos, sin = np.cos(middle), np.sin(middle)
         cos_end, sin_end = np.cos(angle[:, -1]), np.sin(angle[:, -1])
-        return CarTrajectories(
+        return Trajectories(
             x=np.cumsum(cos * along - sin * side, axis=1),
             y=np.cumsum(sin * along + cos * side, axis=1),
-            yaw_end=angle[:, -1],
+            yaw=angle,
             vx_end=cos_end * end,
             vy_end=sin_end * end,
-            yaw=angle,
         )
 
     def _along(self, steady: FloatArray, now: float) -> tuple[FloatArray, FloatArray]:

@@ -14,8 +14,8 @@ from safe_o2o_ros.sim.demonstrators.car_model import (
     TOP_SPEED_M_S,
     TOP_TURN_RAD_S,
     CarModel,
-    CarTrajectories,
 )
+from safe_o2o_ros.sim.demonstrators.model import Trajectories
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.way_field import WayFields
 
@@ -29,6 +29,8 @@ HULL = ((-0.1, 0.163), (0.075, 0.112))
 wheels' outer corners (0.05, 0.155 from its centre), the front one the front bumper's (0.1, 0.05)."""
 HALF_WIDTH_M = 0.16
 """Of the hull along a straight way."""
+CAR_PLANNER = PlannerConfig(horizon=10, candidates=64, rounds=(0.6, 0.2))
+"""1.6 s ahead; the field of least times knows the rest."""
 _WALL = 30.0
 """The most that a second inside a cost is worth on the way beyond the horizon."""
 
@@ -38,32 +40,21 @@ class CarPlanner(PlanningDemonstrator):
 
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         super().__init__(adapter, period_s, config)
-        self._car = CarModel(period_s, self._config.horizon)
-        self._fields = WayFields(TOP_SPEED_M_S)
+        self._model = CarModel(period_s, self._config.horizon)
         self._canned = _canned_plans(self._config.horizon)
 
-    def price(self, plans: FloatArray, state: PrivilegedState) -> FloatArray:
-        """Seconds each plan is worth, shape (K,), float32; less is better. Plans are (K, horizon, 2)."""
-        velocity = (float(state.velocity[0]), float(state.velocity[1]))
-        paths = self._car.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
-        total = self._seconds(paths, state) + self._unsteadiness(plans)
-        if self._config.hazard_weight > 0.0:
-            total += self._trouble(paths, state)
-        return total
+    def reset(self, seed: int) -> None:
+        """Forget the plan and the field; draw the pool of perturbations."""
+        super().reset(seed)
+        self._fields = WayFields(TOP_SPEED_M_S)
 
-    def _unsteadiness(self, plans: FloatArray) -> FloatArray:
-        steps = np.diff(plans, axis=1)
-        first = plans[:, 0] - self._previous
-        squares = np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
-        return np.asarray(self._config.smoothness * squares, np.float32)
-
-    def _seconds(self, paths: CarTrajectories, state: PrivilegedState) -> FloatArray:
+    def _time(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds until the goal is reached, (K,); beyond the horizon: turn either end to it, then drive."""
         gx, gy = (np.float32(v) for v in state.goal - state.position)
         radius = np.float32(state.goal_radius - 0.01)
         outside = np.square(paths.x - gx) + np.square(paths.y - gy) > radius * radius
         outside = np.logical_and.accumulate(outside, axis=1)
-        spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._car.node_s)
+        spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._model.node_s)
         ex, ey = paths.x[:, -1], paths.y[:, -1]
         distance = np.hypot(gx - ex, gy - ey)
         if self._config.hazard_weight > 0.0:
@@ -76,7 +67,7 @@ class CarPlanner(PlanningDemonstrator):
         else:
             left = np.maximum(distance - radius, 0.0) / np.float32(TOP_SPEED_M_S)
             way = np.arctan2(gy - ey, gx - ex)
-        error = np.abs(np.remainder(way - paths.yaw_end + np.pi, 2.0 * np.pi) - np.pi)
+        error = np.abs(np.remainder(way - paths.yaw[:, -1] + np.pi, 2.0 * np.pi) - np.pi)
         free = np.arcsin(np.minimum(radius / np.maximum(distance, radius), 1.0))
         forward = np.maximum(error - free, 0.0) / np.float32(TOP_TURN_RAD_S)
         backward = np.maximum(np.pi - error - free, 0.0) / np.float32(TOP_TURN_RAD_S)
@@ -96,21 +87,21 @@ class CarPlanner(PlanningDemonstrator):
         weight = min(cfg.hazard_weight, _WALL)
         return np.asarray(1.0 + weight * (gap < 0.0) + cfg.margin_weight * close, np.float32)
 
-    def _trouble(self, paths: CarTrajectories, state: PrivilegedState) -> FloatArray:
+    def _hazards(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds that being in or near hazards and vases is worth, (K,)."""
         cfg = self._config
-        gap = _gap(paths, state, 0.85 * self._car.node_s * paths.x.shape[1]) - np.float32(cfg.inflate_m)
+        gap = _gap(paths, state, 0.85 * self._model.node_s * paths.x.shape[1]) - np.float32(cfg.inflate_m)
         inside = (gap < 0.0).sum(axis=1, dtype=np.float32)
         # The depth term gives a way out when every plan starts inside.
         depth = np.maximum(-gap, 0.0).sum(axis=1)
         close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
-        dt = np.float32(self._car.node_s)
+        dt = np.float32(self._model.node_s)
         return np.asarray(
             dt * (cfg.hazard_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
         )
 
 
-def _gap(paths: CarTrajectories, state: PrivilegedState, reach: float) -> FloatArray:
+def _gap(paths: Trajectories, state: PrivilegedState, reach: float) -> FloatArray:
     """Metres to the nearest cost at each node, (K, N), of what is within `reach` m; negative inside."""
     hazards, vases = state.hazards - state.position, state.vases - state.position
     near = np.hypot(*hazards.T) < reach + 0.5

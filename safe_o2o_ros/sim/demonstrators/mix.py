@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
-from safe_o2o_ros.sim.demonstrators.car_planner import CarPlanner
+from safe_o2o_ros.sim.demonstrators.car_planner import CAR_PLANNER, CarPlanner
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
 from safe_o2o_ros.sim.demonstrators.room import WIDE as ROOM_WIDE
@@ -19,9 +19,10 @@ SAFE = PlannerConfig()
 BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
 CARELESS = PlannerConfig(hazard_weight=0.0)
 
-CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02)
-CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05)
-CAR_BOLD = PlannerConfig(hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
+CAR_SAFE = replace(CAR_PLANNER, margin_m=0.1)
+CAR_WIDE = replace(CAR_PLANNER, margin_m=0.25, margin_weight=3.0, inflate_m=0.03)
+CAR_BOLD = replace(CAR_PLANNER, hazard_weight=0.25, margin_weight=0.0, inflate_m=0.0)
+CAR_CARELESS = replace(CAR_PLANNER, hazard_weight=0.0)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)
@@ -92,18 +93,26 @@ KINDS: dict[str, dict[str, Kind]] = {
         "careless": Kind(
             "blind to hazards and vases: the fastest way to the goal",
             0.14,
-            lambda a, p: CarPlanner(a, p, CARELESS),
+            lambda a, p: CarPlanner(a, p, CAR_CARELESS),
         ),
         "careless-bursts": Kind(
             "careless, interrupted by 3-12 periods of one random action",
             0.12,
-            lambda a, p: Bursts(CarPlanner(a, p, CARELESS), a),
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
         "safe-wide": Kind(
             "safe, at a clearly larger distance from things where there is room",
             0.0,
             lambda a, p: CarPlanner(a, p, CAR_WIDE),
+        ),
+        "safe-wide-noisy": Kind(
+            "safe-wide, plus slowly varying noise", 0.0, lambda a, p: Noisy(CarPlanner(a, p, CAR_WIDE), a)
+        ),
+        "safe-wide-bursts": Kind(
+            "safe-wide, interrupted by 3-12 periods of one random action",
+            0.0,
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_WIDE), a),
         ),
     },
     ROOM_BASE.name: {

@@ -9,6 +9,7 @@ Both are linear in their inputs, so a whole plan is three matrix products instea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,27 @@ class Trajectories:
     """(K, N) metres."""
     y: FloatArray
     """(K, N) metres."""
-    yaw_end: FloatArray
-    """(K,) radians, at the last node."""
+    yaw: FloatArray
+    """(K, N) radians."""
     vx_end: FloatArray
     """(K,) m/s."""
     vy_end: FloatArray
     """(K,) m/s."""
+
+
+class MotionModel(Protocol):
+    """What a planner asks of a robot's model."""
+
+    node_s: float
+    """Time between nodes."""
+    times_s: FloatArray
+    """(N,) of the nodes, from now."""
+
+    def predict(
+        self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
+    ) -> Trajectories:
+        """See PointModel."""
+        ...
 
 
 class PointModel:
@@ -48,6 +64,8 @@ class PointModel:
         self.substeps = substeps
         self.node_s = period_s / substeps
         n = horizon * substeps
+        self.times_s = np.arange(1, n + 1, dtype=np.float32) * np.float32(self.node_s)
+        """(N,) of the nodes, from now."""
         self._vel_in, self._pos_in, self._vel_0, self._pos_0 = lag_matrices(n, self.node_s, TIME_CONSTANT_S)
         _, self._yaw_in, _, self._yaw_0 = lag_matrices(n, self.node_s, YAW_LAG_S)
 
@@ -71,7 +89,7 @@ class PointModel:
         return Trajectories(
             x=px @ self._pos_in + self._pos_0 * vx,
             y=py @ self._pos_in + self._pos_0 * vy,
-            yaw_end=angle[:, -1],
+            yaw=angle,
             vx_end=px @ self._vel_in[:, -1] + self._vel_0[-1] * vx,
             vy_end=py @ self._vel_in[:, -1] + self._vel_0[-1] * vy,
         )

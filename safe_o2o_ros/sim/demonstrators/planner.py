@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
-from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
+from safe_o2o_ros.sim.demonstrators.model import (
+    TIME_CONSTANT_S,
+    TOP_SPEED_M_S,
+    MotionModel,
+    PointModel,
+    Trajectories,
+)
 
 if TYPE_CHECKING:
     from safe_o2o_ros.sim.state import PrivilegedState
@@ -51,7 +57,7 @@ class PlanningDemonstrator:
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         self._adapter = adapter
         self._config = config or PlannerConfig()
-        self._model = PointModel(period_s, self._config.horizon)
+        self._model: MotionModel = PointModel(period_s, self._config.horizon)
         self._canned = _canned_plans(self._config.horizon)
         self.reset(0)
 
@@ -109,7 +115,7 @@ class PlanningDemonstrator:
             dx, dy = ex - drift * paths.vx_end, ey - drift * paths.vy_end
             left = drift + np.maximum(np.hypot(dx, dy) - radius, 0.0) / top
             drift = np.asarray(tau * (1.0 - np.exp(-left / tau)), np.float32)
-        heading = np.arctan2(dy, dx) - paths.yaw_end
+        heading = np.arctan2(dy, dx) - paths.yaw[:, -1]
         turn = np.arcsin(np.minimum(np.abs(np.sin(heading)), 1.0)) / np.float32(3.0)
         return np.asarray(spent + outside[:, -1] * (left + turn), np.float32)
 
