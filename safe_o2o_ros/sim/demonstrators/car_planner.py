@@ -109,7 +109,8 @@ def _gap(paths: Trajectories, state: PrivilegedState, reach: float) -> FloatArra
     near = np.hypot(*vases.T) < reach + 0.7
     cos, sin = np.cos(paths.yaw), np.sin(paths.yaw)
     for along, radius in HULL:
-        x, y = paths.x + np.float32(along) * cos, paths.y + np.float32(along) * sin
+        ahead = np.float32(along)
+        x, y = (np.asarray(paths.x + ahead * cos, np.float32), np.asarray(paths.y + ahead * sin, np.float32))
         for centre, yaw in zip(vases[near], state.vases_yaw[near], strict=True):
             square = _square_gap(x, y, centre, yaw, state.vase_half_m)
             np.minimum(gap, square - np.float32(radius), out=gap)

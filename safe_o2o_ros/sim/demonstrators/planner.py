@@ -92,7 +92,7 @@ class PlanningDemonstrator:
         total += self._config.smoothness * (
             np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
         )
-        if self._config.hazard_weight > 0.0 and len(state.hazards):
+        if self._config.hazard_weight > 0.0:
             total += self._hazards(paths, state)
         return total
 
@@ -122,6 +122,8 @@ class PlanningDemonstrator:
     def _hazards(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds that being in or near hazards is worth, (K,)."""
         cfg = self._config
+        if not len(state.hazards):
+            return np.zeros(len(paths.x), np.float32)
         centres = (state.hazards - state.position).astype(np.float32)
         near = np.square(paths.x - centres[0, 0]) + np.square(paths.y - centres[0, 1])
         for cx, cy in centres[1:]:
