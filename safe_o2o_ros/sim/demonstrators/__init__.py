@@ -3,6 +3,7 @@
 state ──► base.Demonstrator.act ──► raw action
           ├─ point.PointDemonstrator        Point: one of the next two, by whether there is a box
           ├─ planner.PlanningDemonstrator   Point: safe, bold, careless: one planner, weights of what costs
+          ├─ car_planner.CarPlanner         Car: the same on its own model and a field of least times
           │     model.PointModel             where plans lead
           │     obstacles.Obstacles          how far that is from what costs or blocks, for any robot
           │     way.Way, detours.Detours     the way to the goal beyond a plan, for any robot

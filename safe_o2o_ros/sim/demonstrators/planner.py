@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
-from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
+from safe_o2o_ros.sim.demonstrators.model import (
+    TIME_CONSTANT_S,
+    TOP_SPEED_M_S,
+    MotionModel,
+    PointModel,
+    Trajectories,
+)
 from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
 from safe_o2o_ros.sim.demonstrators.way import Way
 
@@ -61,7 +67,7 @@ class PlanningDemonstrator:
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         self._adapter = adapter
         self._config = config or PlannerConfig()
-        self._model = PointModel(period_s, self._config.horizon)
+        self._model: MotionModel = PointModel(period_s, self._config.horizon)
         self._canned = _canned_plans(self._config.horizon)
         self.reset(0)
 
