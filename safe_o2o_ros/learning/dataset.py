@@ -170,7 +170,8 @@ def load_dataset(
         reward[row : row + steps] = episode.rewards
         cost[row : row + steps] = episode.costs
         cont[row + steps - 1] = 0.0 if episode.terminated else 1.0
-        imitate[row : row + steps] = safe_in_hindsight(episode.costs)
+        if not _careful(episode):
+            imitate[row : row + steps] = safe_in_hindsight(episode.costs)
         if SOURCE in episode.extras:
             imitate[row : row + steps] *= episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
         for column in MARGINS:
@@ -202,6 +203,14 @@ def load_dataset(
         metadata,
         tuple(skipped),
     )
+
+
+def _careful(episode: Episode) -> bool:
+    """Whether the driver is known to avoid costs: then also what it did just before one is worth imitating.
+
+    It braked, or steered away, and something else had brought it there. A hindsight would take away just these.
+    """
+    return str(episode.metadata.get("demonstrator", "")).startswith("safe")
 
 
 HINDSIGHT, WAY_OUT = 10, 6
