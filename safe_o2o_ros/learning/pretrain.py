@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
+from safe_o2o_ros.world_model.vision import compiled_convolutions
 
 
 @dataclass(frozen=True)
@@ -192,16 +194,17 @@ def _sequence_phase(
     device: str,
     budget_s: float,
 ) -> Clock:
-    return run_phase(
-        SequencePhase(name, model, dataset, config, schedule, device),
-        schedule.steps,
-        config.seed,
-        run_dir / f"{name}.pt",
-        schedule.checkpoint_every,
-        log,
-        progress,
-        budget_s,
-    )
+    with compiled_convolutions(model) if config.compile else contextlib.nullcontext():
+        return run_phase(
+            SequencePhase(name, model, dataset, config, schedule, device),
+            schedule.steps,
+            config.seed,
+            run_dir / f"{name}.pt",
+            schedule.checkpoint_every,
+            log,
+            progress,
+            budget_s,
+        )
 
 
 @torch.no_grad()
