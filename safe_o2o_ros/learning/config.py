@@ -74,7 +74,10 @@ class AgentTraining:
     """Share of the steps after which the critics that evaluate the actor start."""
     action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
-    risk_price: float = 16.0
+    margin_near_m: float = 0.1
+    """Least margin ahead, in metres, below which the percept's margin head adds risk; 0 = it is not asked.
+    Acts at deployment only, and where the data measured margins."""
+    risk_price: float = 32.0
     """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's

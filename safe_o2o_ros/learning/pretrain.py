@@ -30,6 +30,7 @@ from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
+from safe_o2o_ros.world_model.risk import RiskBound
 from safe_o2o_ros.world_model.vision import compiled_convolutions
 
 
@@ -103,22 +104,32 @@ def train(
     round_weights(agent)
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
     by = config.agent.driver
+    measured = bool(np.isfinite(dataset.margin).any())
+    risk = RiskBound(
+        agent.q_reach, model.percept, config.model.dynamics, config.agent.margin_near_m if measured else 0.0
+    )
     graphs = Graphs(
         model,
         PolicyGraph(
             [PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor],
-            (agent.q_reward, agent.q_reach),
+            (agent.q_reward, risk),
             (agent.pi_reward, agent.pi_cost),
-            Prices(config.agent.risk_price, config.agent.kappa, sigma, choose=by == "critics"),
+            Prices(
+                config.agent.risk_price,
+                config.agent.kappa,
+                sigma,
+                choose=by == "critics",
+                despair=config.agent.threshold,
+            ),
         ),
-        SafetyGraph(agent.q_reach, agent.v_reach, agent.q_cost),
+        SafetyGraph(risk, agent.v_reach, agent.q_cost),
         config.model.feature,
         config.model.state,
     )
 
     def score(other: Dataset) -> Scores:
         latents = cache_latents(model, other, "cpu")
-        return Scores(_executed_risk(agent, transitions(latents, other)).numpy(), latents.surprise.numpy())
+        return Scores(_executed_risk(risk, transitions(latents, other)).numpy(), latents.surprise.numpy())
 
     return Run(config, dataset, graphs, sigma, score, clocks)
 
@@ -208,9 +219,9 @@ def _sequence_phase(
 
 
 @torch.no_grad()
-def _executed_risk(agent: Agent, data: Transitions) -> Tensor:
-    """(M,) the ensemble's upper bound for every recorded action."""
-    blocks = [agent.q_reach(data.feature[r], data.action[r]).amax(0) for r in data.rows.split(4096)]
+def _executed_risk(risk: RiskBound, data: Transitions) -> Tensor:
+    """(M,) the upper bound for every recorded action."""
+    blocks = [risk(data.feature[r], data.action[r]) for r in data.rows.split(4096)]
     return torch.cat(blocks)
 
 
