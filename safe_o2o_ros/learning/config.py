@@ -13,7 +13,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
-DRIVERS = ("critics", "actor", "percept")
+DRIVERS = ("certified", "critics", "actor", "percept")
 ACTOR_SEES = ("latent", "percept")
 
 
@@ -74,17 +74,21 @@ class AgentTraining:
     """Share of the steps after which the critics that evaluate the actor start."""
     action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
-    margin_near_m: float = 0.1
+    margin_near_m: float = 0.08
     """Least margin ahead, in metres, below which the percept's margin head adds risk; 0 = it is not asked.
     Acts at deployment only, and where the data measured margins."""
-    risk_price: float = 32.0
-    """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
+    risk_price: float = 100.0
+    """Nats of likelihood (driver "certified"), or reward ("critics"), that a certain violation is worth in the
+    choice of a proposal; acts at deployment only."""
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
     imitation, on the percept's part of the latent."""
-    driver: str = "critics"
-    """Who drives: "critics" (they choose among the actor's proposals), "actor" (its likeliest component) or
-    "percept" (the likeliest component of the percept's imitation). Acts at deployment only."""
+    driver: str = "certified"
+    """Who drives: "certified" (the likeliest of the actor's proposals whose risk is certified), "critics"
+    (they choose among the proposals), "actor" (its likeliest component) or "percept" (the likeliest component
+    of the percept's imitation). Acts at deployment only."""
+    certified_risk: float = 0.15
+    """Risk up to which a proposal counts as certified there. The filter's own threshold is calibrated."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
     imagine_every: int = 8
@@ -187,7 +191,7 @@ _TRUTH = {"true": True, "false": False}
 _CHOICES = {"precision": PRECISIONS, "driver": DRIVERS, "actor_sees": ACTOR_SEES}
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
-_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror"}
+_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror", "certified_risk"}
 
 
 def _check(key: str, value: Any) -> None:
