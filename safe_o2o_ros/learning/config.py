@@ -78,7 +78,7 @@ class AgentTraining:
     """Least margin ahead, in metres, below which the percept's margin head adds risk; 0 = it is not asked.
     Acts at deployment only, and where the data measured margins."""
     risk_price: float = 100.0
-    """Nats of likelihood (driver "certified"), or reward ("critics"), that a certain violation is worth in the
+    """Nats of likelihood (driver "certified") or reward ("critics") that a certain violation is worth in the
     choice of a proposal; acts at deployment only."""
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
