@@ -132,7 +132,7 @@ class PolicyGraph(nn.Module):
         else:
             shifted = torch.arange(actions.shape[1], device=latent.device) >= actor.components
             likely = log_weight.clamp(min=LEAST_NATS) - SHIFTED_NATS * shifted
-            anything = self.grid.expand(len(latent), -1, -1)
+            anything = self.grid.expand(latent.shape[0], -1, -1)
             actions = torch.cat([actions, anything], 1)
             worth = torch.cat([likely, torch.full_like(anything[..., 0], UNLIKELY_NATS)], 1)
             risk = self.choose_risk(latent.unsqueeze(1).expand(-1, actions.shape[1], -1), actions)
