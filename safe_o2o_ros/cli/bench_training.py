@@ -40,7 +40,7 @@ COMPUTED = (
     "heads, the decoder on all steps; backward through everything; gradient clipping; Adam",
     f"agent: critics of reward, cost and reachability on {STARTS} transitions; the actor rolled out for "
     f"{HORIZON} steps in the world model from {STARTS} states, critics of the actor on their TD(lambda) "
-    "returns and on the data; backward, clipping, Adam, target networks; then the actor's own loss and update",
+    "returns and on the data; backward, clipping, Adam, target networks; then the actor's loss and update",
     "counted: convolutions and matrix products, forward and backward, by torch's FlopCounterMode; nothing "
     "element-wise, no optimiser",
     f"matrix rate: products of two {SIDE} x {SIDE} float32 matrices, before and after every update",
