@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from safe_o2o_ros.report import style
@@ -114,31 +115,39 @@ def _name(axes: Any, renderer: Any, points: Sequence[Point], published: Interval
     frame = axes.get_window_extent(renderer)
     # The most important first: it gets the best place.
     for point in sorted(points, key=lambda p: p.kind is not OURS):
-        best: tuple[float, Any, Any] | None = None
-        for dx, dy in _PLACES:
-            text = axes.annotate(
-                point.label, (point.cost, point.reward), (dx, dy), textcoords="offset points", fontsize=9.5,
-                ha="left" if dx > 0 else "right" if dx < 0 else "center",
-                va="bottom" if dy > 0 else "top" if dy < 0 else "center",
-                color=_unit(point.kind.colour), fontweight="bold" if point.kind is OURS else "normal",
-                zorder=6,
-            )  # fmt: skip
+        tried = []
+        for place in _PLACES:
+            text = _label(axes, point, place)
             box = text.get_window_extent(renderer).padded(1.0)
+            text.remove()
             outside = box.width * box.height - _common(box, frame)
-            covered = sum(_common(box, other) for other in taken) + 5.0 * outside + 0.4 * (abs(dx) + abs(dy))
-            if best is None or covered < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (covered, text, box)
-            else:
-                text.remove()
-        if best is not None:
-            taken.append(best[2])
+            covered = sum(_common(box, other) for other in taken) + 5.0 * outside
+            tried.append((covered + 0.4 * (abs(place[0]) + abs(place[1])), place, box))
+        _, place, box = min(tried, key=lambda entry: entry[0])
+        far = max(map(abs, place)) > 2 * _REACHES[0]
+        leader = {"arrowstyle": "-", "lw": 0.8, "color": (*_unit(point.kind.colour), 0.6), "shrinkB": 5}
+        text = _label(axes, point, place, leader if far else None)
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+        taken.append(box)
+
+
+def _label(axes: Any, point: Point, place: tuple[float, float], leader: Any = None) -> Any:
+    dx, dy = place
+    return axes.annotate(
+        point.label, (point.cost, point.reward), place, textcoords="offset points", fontsize=9.5,
+        ha="left" if dx > 0 else "right" if dx < 0 else "center",
+        va="bottom" if dy > 0 else "top" if dy < 0 else "center",
+        color=_unit(point.kind.colour), fontweight="bold" if point.kind is OURS else "normal",
+        zorder=6, arrowprops=leader,
+    )  # fmt: skip
+
+
+_REACHES = (7, 15, 26)
 
 
 _PLACES = [
     (dx * reach, dy * reach)
-    for reach in (7, 15, 26)
+    for reach in _REACHES
     for dx, dy in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1.4), (0, -1.4), (1.4, 0), (-1.4, 0))
 ]
 """Offsets of a label from its point, in points; the first of equally good ones is taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from safe_o2o_ros.learning.agent_phase import AgentPhase, Imagined, Transitions
 from safe_o2o_ros.learning.config import PretrainConfig, resolve
 from safe_o2o_ros.learning.latents import Latents
 from safe_o2o_ros.learning.methods import METHODS, configured
+from safe_o2o_ros.learning.trainer import run_phase
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales, WorldModel
@@ -217,3 +219,19 @@ def test_imagined_roll_outs_stay_in_the_box_and_begin_where_they_are_told() -> N
     assert imagined.alive[:, 0].tolist() == [1.0] * 5
     # An untrained continue head says 1/2.
     assert imagined.alive[0].tolist() == pytest.approx([0.5**t for t in range(BASE.agent.horizon)])
+
+
+def test_an_interrupted_run_ends_in_the_same_weights_and_multiplier(tmp_path: Path) -> None:
+    config = configured("lagrangian", BASE)
+
+    def to(steps: int, path: Path) -> AgentPhase:
+        p = phase(config, rows=40)
+        run_phase(p, steps, 0, path, 10, lambda *_: None, lambda *_: None)
+        return p
+
+    to(10, tmp_path / "a.pt")
+    resumed, whole = to(20, tmp_path / "a.pt"), to(20, tmp_path / "b.pt")
+    assert float(whole.multiplier.value) != config.agent.multiplier
+    for name in ("agent", "multiplier"):
+        first, second = (p.modules()[name].state_dict() for p in (resumed, whole))
+        assert all(torch.equal(first[key], second[key]) for key in first)
