@@ -26,8 +26,8 @@ Learning, offline::
       world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
 
 Around it: options.py, base.py -> graph.py (nodes and parameters, once) -> launch/deploy.launch.py or
-processes.py; report/ (logs -> numbers, plot, video, page); monitor/ (topics -> shapes for RViz, who is
-silent); cli/ (composition); errors.py (what can go wrong, named).
+processes.py; report/ (logs -> numbers, plot, video, page); bootstrap.py (how sure a mean is); monitor/
+(topics -> shapes for RViz, who is silent); cli/ (composition); errors.py (what can go wrong, named).
 """
 
 __version__ = "0.1.0"

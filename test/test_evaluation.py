@@ -212,8 +212,10 @@ def test_means_and_population_deviations_by_hand() -> None:
         "seed": 40_000,
         "reward_mean": 12.0,
         "reward_std": 2.0,
+        "reward_ci95": [10.0, 14.0],  # of two episodes: from one to the other
         "cost_mean": 3.0,
         "cost_std": 3.0,
+        "cost_ci95": [0.0, 6.0],
         "success_rate": None,
         "contact_rate": None,
         "overrides_per_100": 1.0,  # 5 of 500 ticks

@@ -1,8 +1,9 @@
-"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak of many minutes."""
+"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak, rendering speed."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +28,10 @@ HOPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    parser.add_argument("what", choices=("latency", "stop", "soak"), help="what to measure")
-    parser.add_argument("--task", default="PointGoal1", help="simulated task that feeds the graph")
+    parser.add_argument("what", choices=("latency", "stop", "soak", "render"), help="what to measure")
+    parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="latency: how long (default: 20)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="latency, render: how long (default: 20)")
     parser.add_argument(
         "--victim",
         choices=("camera", "encoder", "policy", "filter", "operator", "all"),
@@ -40,17 +41,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="stop: how often (default: 20)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
     parser.add_argument("--plot", type=Path, default=Path("soak.png"), help="soak: draw it here")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="render: processes (default: one a core)"
+    )
     parser.add_argument("--json", type=Path, help="write the result here")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
+    if not 0.5 <= args.seconds <= 3600.0:
+        raise UsageError("--seconds must be between 0.5 and 3600")
+    result = _render(args) if args.what == "render" else _of_a_bundle(args)
+    if args.json is not None:
+        write_json(args.json, result, "result")
+    return 0
+
+
+def _render(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs the simulator alone."""
+    from safe_o2o_ros.cli.extras import SIM, require
+
+    require(SIM)
+    from safe_o2o_ros.cli import bench_render
+
+    result = bench_render.measure(args)
+    bench_render.show(result)
+    return result
+
+
+def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
+    """What drives the graph with a bundle."""
     from safe_o2o_ros.bundle import load_bundle
     from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, require
 
     require(ROS, SIM, INFERENCE)
-    if not 0.5 <= args.seconds <= 3600.0:
-        raise UsageError("--seconds must be between 0.5 and 3600")
     path = args.bundle or default_bundle(args.task)
     bundle = load_bundle(path, task=args.task)
     if args.what == "stop":
@@ -72,9 +96,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         result = _latency(args, path, bundle)
         _print(result)
-    if args.json is not None:
-        write_json(args.json, result, "result")
-    return 0
+    return result
 
 
 def _latency(args: argparse.Namespace, path: Path, bundle: Any) -> dict[str, Any]:

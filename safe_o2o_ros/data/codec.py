@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import cv2
@@ -61,15 +61,32 @@ def decode_meta(payload: bytes) -> dict[str, Any]:
     return meta
 
 
-def decode(payload: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Metadata and arrays; raises CorruptRecordError when the bytes are not what `encode` makes."""
+def decode(
+    payload: bytes, only: Container[str] | None = None
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Metadata and arrays (`only` those of these names).
+
+    Raises CorruptRecordError when the bytes are not what `encode` makes.
+    """
     header, offset = _header(payload)
     arrays: dict[str, NDArray[Any]] = {}
-    for entry in header["arrays"]:
-        blob = payload[offset : offset + entry["bytes"]]
-        offset += entry["bytes"]
-        arrays[entry["name"]] = _unpack(blob, entry)
+    try:
+        for entry in header["arrays"]:
+            blob = payload[offset : offset + entry["bytes"]]
+            offset += entry["bytes"]
+            if only is None or entry["name"] in only:
+                arrays[entry["name"]] = _unpack(blob, entry)
+    except (KeyError, TypeError) as error:
+        raise CorruptRecordError(f"a record's table of arrays is not readable ({error!r})") from error
     return header["meta"], arrays
+
+
+def decode_shapes(payload: bytes) -> dict[str, tuple[int, ...]]:
+    """Array name -> shape; no array is touched. Raises CorruptRecordError."""
+    try:
+        return {entry["name"]: tuple(entry["shape"]) for entry in _header(payload)[0]["arrays"]}
+    except (KeyError, TypeError) as error:
+        raise CorruptRecordError(f"a record's table of arrays is not readable ({error!r})") from error
 
 
 def _header(payload: bytes) -> tuple[dict[str, Any], int]:
@@ -80,6 +97,8 @@ def _header(payload: bytes) -> tuple[dict[str, Any], int]:
         raise CorruptRecordError(
             f"a record's header is not readable ({error}); it was not written by this store"
         ) from error
+    if not isinstance(header, dict) or not isinstance(header.get("meta"), dict) or "arrays" not in header:
+        raise CorruptRecordError("a record's header lacks its metadata; it was not written by this store")
     return header, _LENGTH.size + length
 
 

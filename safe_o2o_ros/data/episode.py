@@ -51,6 +51,10 @@ class Episode:
                 raise NonFiniteError(
                     f"episode {name} are not finite at step {int(np.argmin(finite))}; drop the episode"
                 )
+        if self.costs.min() < 0.0:
+            raise StoreError(
+                f"episode costs are negative at step {int(np.argmax(self.costs < 0.0))}; a cost is 0 or more"
+            )
         if np.abs(self.actions).max() > 1.0:
             raise StoreError(
                 "episode actions must be raw actions in [-1, 1]; convert them with the robot adapter"

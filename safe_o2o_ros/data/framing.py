@@ -36,6 +36,10 @@ class RecordRef:
     """Of the payload, bytes."""
     crc: int
 
+    def __str__(self) -> str:
+        """Where it lies, for a message."""
+        return f"record {self.sequence} at byte {self.offset} of {self.path}"
+
     @property
     def end(self) -> int:
         """The first byte behind the record."""
@@ -129,7 +133,7 @@ def read_payload(ref: RecordRef) -> bytes:
         ) from error
     if len(payload) != ref.length or zlib.crc32(payload) != ref.crc:
         raise CorruptRecordError(
-            f"record {ref.sequence} at byte {ref.offset} of {ref.path} fails its checksum; it is "
+            f"{ref} fails its checksum; it is "
             "skipped when iterating, restore the file from a copy if the record is needed"
         )
     return payload

@@ -47,12 +47,30 @@ def _summary(paths: Sequence[Path], scans: Sequence[SegmentScan]) -> Recovery:
     for path, found in list(zip(paths, scans, strict=True))[:-1]:
         if found.tail:
             damaged.append(f"{path.name}: its last {found.tail} bytes are not a record")
+    damaged += _missing(paths, scans)
     tail = scans[-1].tail if scans else 0
     for sentence in damaged:
         _LOG.warning("%s", sentence)
     if tail:
         _LOG.warning("%s ends in %d bytes of an unfinished record", paths[-1].name, tail)
     return Recovery(sum(len(s.records) for s in scans), tail, tuple(damaged))
+
+
+def _missing(paths: Sequence[Path], scans: Sequence[SegmentScan]) -> list[str]:
+    """One sentence for each run of ids that is in no file: a segment was cut between records or deleted."""
+    missing = []
+    last: int | None = None
+    for path, found in zip(paths, scans, strict=True):
+        if found.records and last is not None:
+            first = found.records[0].sequence
+            whole = not found.gaps or found.gaps[0][0] > 0  # else the loss is named as bytes of this file
+            if first > last + 1 and whole:
+                missing.append(f"{path.name}: records {last + 1} to {first - 1} before it are missing")
+        if found.tail:
+            last = None  # named as bytes of that file
+        elif found.records:
+            last = found.records[-1].sequence
+    return missing
 
 
 class SegmentWriter:
@@ -178,6 +196,10 @@ class SegmentReader:
 
     def __len__(self) -> int:
         return len(self.refs)
+
+    def name(self, index: int) -> str:
+        """Where the index-th record lies, for a message."""
+        return str(self.refs[index])
 
     def read(self, index: int) -> bytes:
         """Payload of the index-th record; raises CorruptRecordError."""

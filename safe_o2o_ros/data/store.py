@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from safe_o2o_ros.data.codec import decode, decode_meta, encode
+from safe_o2o_ros.data.codec import decode, decode_meta, decode_shapes, encode
 from safe_o2o_ros.data.episode import Episode
 from safe_o2o_ros.data.segments import DEFAULT_SEGMENT_BYTES, SegmentReader, SegmentWriter, sync_directory
-from safe_o2o_ros.errors import CorruptRecordError, StoreError
+from safe_o2o_ros.errors import CorruptRecordError, FrameError, NonFiniteError, StoreError
 
 SCHEMA = 1
 _IMAGE = "image/"
 _EXTRA = "extra/"
+_NO_COST = np.zeros(0, np.float32)
+_T = TypeVar("_T")
+UNUSABLE = (StoreError, FrameError, NonFiniteError)
+"""What reading one record may raise; the others stay readable."""
 
 
 @dataclass(frozen=True)
@@ -130,16 +135,30 @@ class EpisodeWriter:
         self.close()
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What a record is, as far as one can tell without its images."""
+
+    metadata: Mapping[str, Any]
+    frames: Mapping[str, tuple[int, ...]]
+    """Camera -> shape of its frames."""
+    actions: tuple[int, ...]
+    """Shape of the actions; () without any."""
+    has_cost: bool
+    """Whether any step cost something."""
+
+
 class EpisodeReader:
     """Iterates a store's episodes in the order they were written, one in memory at a time."""
 
     def __init__(self, directory: Path) -> None:
         """Raises StoreError when the directory is not a store."""
+        self.directory = directory
         self.manifest = read_manifest(directory)
         self._segments = SegmentReader(directory)
         self.recovery = self._segments.recovery
         self.skipped = self._segments.skipped
-        """One sentence for each damaged record that iteration left out."""
+        """One sentence for each record that iteration left out: damaged, or not an episode."""
 
     def __len__(self) -> int:
         """Number of records, damaged ones included."""
@@ -149,14 +168,35 @@ class EpisodeReader:
         """The index-th record; raises CorruptRecordError."""
         return decode_episode(self._segments.read(index))
 
+    def name(self, index: int) -> str:
+        """Where the index-th record lies, for a message."""
+        return self._segments.name(index)
+
+    def outline(self, index: int) -> Outline:
+        """What the index-th record is, without decoding its images. Raises CorruptRecordError."""
+        payload = self._segments.read(index)
+        shapes = decode_shapes(payload)
+        frames = {k.removeprefix(_IMAGE): v for k, v in shapes.items() if k.startswith(_IMAGE)}
+        meta, arrays = decode(payload, only=("costs",))
+        return Outline(
+            meta, frames, shapes.get("actions", ()), bool((arrays.get("costs", _NO_COST) > 0).any())
+        )
+
     def __iter__(self) -> Iterator[Episode]:
-        for _, payload in self._segments:
-            yield decode_episode(payload)
+        return self._each(decode_episode)
 
     def metadata(self) -> Iterator[dict[str, Any]]:
         """Every intact record's metadata, with terminated, truncated and steps; no image is decoded."""
-        for _, payload in self._segments:
-            yield decode_meta(payload)
+        return self._each(decode_meta)
+
+    def _each(self, decoder: Callable[[bytes], _T]) -> Iterator[_T]:
+        for sequence, payload in self._segments:
+            try:
+                found = decoder(payload)
+            except UNUSABLE as error:
+                self.skipped.append(f"record {sequence}: {error}")
+                continue
+            yield found
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -164,6 +204,8 @@ def read_manifest(directory: Path) -> Manifest:
     path = directory / "manifest.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise TypeError("it is not an object")
         if data.get("schema") != SCHEMA:
             raise StoreError(
                 f"{path} has schema {data.get('schema')}, this software reads {SCHEMA}; collect again"

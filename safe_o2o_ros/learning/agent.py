@@ -52,5 +52,4 @@ class Agent(nn.Module):
     def follow(self, rate: float) -> None:
         """Move the target networks by `rate` (Polyak)."""
         for name, target in self.targets.items():
-            for slow, fast in zip(target.parameters(), getattr(self, name).parameters(), strict=True):
-                slow.lerp_(fast, rate)
+            torch._foreach_lerp_(list(target.parameters()), list(getattr(self, name).parameters()), rate)

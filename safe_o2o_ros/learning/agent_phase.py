@@ -91,8 +91,8 @@ class AgentPhase:
         self.multiplier = Multiplier(c.multiplier, c.penalty).to(device)
         self.cost_limit = losses.discounted_limit(c.cost_limit, action_repeat, c.gamma)
         lr = c.learning_rate
-        self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr)
-        self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr)
+        self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr, fused=True)
+        self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr, fused=True)
 
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """See Phase."""
@@ -123,7 +123,7 @@ class AgentPhase:
         if terms:
             self.critic_optimiser.zero_grad(set_to_none=True)
             torch.stack(list(terms.values())).sum().backward()
-            nn.utils.clip_grad_norm_(self.agent.critics(), 10.0)
+            nn.utils.clip_grad_norm_(self.agent.critics(), 10.0, foreach=True)
             self.critic_optimiser.step()
             self.agent.follow(c.target_rate)
         if acts:
@@ -133,7 +133,7 @@ class AgentPhase:
                 loss, extra = self.actor_loss(batch)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0)
+            nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0, foreach=True)
             self.actor_optimiser.step()
             terms |= {"actor": loss, **extra}
         return {k: v.detach() for k, v in terms.items()}

@@ -12,13 +12,13 @@ import torch
 from safe_o2o_ros.bundle import sha256
 from safe_o2o_ros.errors import StoreError, UsageError
 from safe_o2o_ros.learning import checkpoint
-from safe_o2o_ros.learning.calibrate import calibrate
+from safe_o2o_ros.learning.calibrate import calibrate, nothing_certified
 from safe_o2o_ros.learning.config import PROFILES, PretrainConfig, from_json, override
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.methods import configured
 from safe_o2o_ros.learning.package import package, seed_ranges
-from safe_o2o_ros.learning.pretrain import fit_config, note_config, prepare, train_agent
+from safe_o2o_ros.learning.pretrain import fit_config, note_config, prepare, train_agent, without_safety
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress
 from safe_o2o_ros.manifest import Manifest
 from safe_o2o_ros.world_model.model import WorldModel
@@ -187,8 +187,9 @@ def train_method(
 ) -> Manifest:
     """Train the method's agent (resuming in `folder`, claimed), and write its bundle to `folder`/bundle."""
     dataset = ground.training.dataset
+    config = prepare(configured(name, config), dataset, folder)
     run = train_agent(
-        prepare(configured(name, config), dataset, folder),
+        config,
         ground.model,
         ground.training.latents,
         dataset,
@@ -198,10 +199,14 @@ def train_method(
         device,
         ground.foundation.clocks,
     )
-    seeds, other = {"training": seed_ranges(dataset)}, ground.held_out
-    if other is None:
-        thresholds = calibrate(run.score(dataset, ground.training.latents), dataset, "training episodes")
+    seeds, seen = {"training": seed_ranges(dataset)}, ground.held_out or ground.training
+    if ground.held_out is not None:
+        seeds["calibration"] = seed_ranges(seen.dataset)
+    source = "training episodes" if ground.held_out is None else "held-out episodes"
+    scores = run.score(seen.dataset, seen.latents)
+    if not config.agent.in_sample or not (dataset.has_cost and seen.dataset.has_cost):
+        run, reason = without_safety(run), "nothing taught it what is dangerous"
+        thresholds = nothing_certified(scores, seen.dataset, source, reason)
     else:
-        seeds["calibration"] = seed_ranges(other.dataset)
-        thresholds = calibrate(run.score(other.dataset, other.latents), other.dataset, "held-out episodes")
+        thresholds = calibrate(scores, seen.dataset, source)
     return package(run, folder / "bundle", thresholds, seeds)[0]

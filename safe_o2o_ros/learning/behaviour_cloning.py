@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
+from safe_o2o_ros.world_model.recurrence import gru_states
 from safe_o2o_ros.world_model.vision import ImageEncoder, normalise
 
 
@@ -32,13 +33,8 @@ class CloneNetwork(nn.Module):
         """Negative log-likelihood of the recorded actions; `batch` as for WorldModel.loss."""
         image = normalise(batch["image"])
         b, t = image.shape[:2]
-        inputs = self.project(self.encoder(image.flatten(0, 1))).unflatten(0, (b, t)).float()
-        hidden = torch.zeros(b, self.config.deter, device=inputs.device)
-        states = []
-        for step in range(t):
-            hidden = self.cell(inputs[:, step], hidden * (1.0 - batch["is_first"][:, step, None]))
-            states.append(hidden)
-        features = torch.stack(states, 1).flatten(0, 1)
+        inputs = self.project(self.encoder(image.flatten(0, 1))).unflatten(0, (b, t))
+        features = gru_states(self.cell, inputs, batch["is_first"]).flatten(0, 1)
         nll = -self.actor.log_prob(features, batch["action"].flatten(0, 1)).mean()
         return nll, {"behaviour": nll.detach()}
 

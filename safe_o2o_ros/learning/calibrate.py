@@ -61,7 +61,8 @@ def calibrate(
 ) -> Thresholds:
     """Thresholds on recorded episodes; `source` says in words which ones.
 
-    Raises StoreError when no command can be judged.
+    Raises StoreError when no command can be judged: every one was given inside a violation, or none is
+    followed by a cost. Any threshold would keep the bound on the latter, and certify whatever it liked.
     """
     rows = data.transitions
     risk, surprise = scores.risk, scores.surprise[rows]
@@ -69,9 +70,14 @@ def calibrate(
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
     if not usable.any():
         raise StoreError(f"every command of the {source} was given inside a violation: record other ones")
-    # A bound above the rate of all commands would certify them all and say nothing.
     rate = float(event[usable].mean())
-    alpha = min(alpha, MOST_OF_RATE * rate) if rate > 0.0 else alpha
+    if rate == 0.0:
+        raise StoreError(
+            f"no command of the {source} is followed by a cost, so no threshold follows from them: calibrate "
+            "on episodes that have costs"
+        )
+    # A bound above the rate of all commands would certify them all and say nothing.
+    alpha = min(alpha, MOST_OF_RATE * rate)
     # A risk of 1 is a certain violation, whatever the data says: never certified.
     threshold = min(risk_threshold(risk[usable], event[usable], alpha), MAX_THRESHOLD)
     return Thresholds(
@@ -86,6 +92,22 @@ def calibrate(
             "commands": int(usable.sum()),
             "events": int(event[usable].sum()),
             "certified_share": float((risk[usable] <= threshold).mean()),
+            "episodes": len(data.start),
+            "source": source,
+        },
+    )
+
+
+def nothing_certified(scores: Scores, data: Dataset, source: str, reason: str) -> Thresholds:
+    """Thresholds of a bundle that knows no risk (NoSafety says 1 of every command); `reason`: why not."""
+    surprise = scores.surprise[data.transitions]
+    return Thresholds(
+        risk=0.0,
+        surprise_caution=float(np.quantile(surprise, 0.99)),
+        surprise_stop=float(np.quantile(surprise, 0.9999)),
+        provenance={
+            "nothing_certified": reason,
+            "certified_share": 0.0,
             "episodes": len(data.start),
             "source": source,
         },

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from safe_o2o_ros.data.store import EpisodeReader, Manifest
+from safe_o2o_ros.data import Episode
+from safe_o2o_ros.data.store import UNUSABLE, EpisodeReader, Manifest
 from safe_o2o_ros.errors import StoreError
+from safe_o2o_ros.learning.survey import loss, nothing_left, survey
 from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.robot import RobotAdapter
 
@@ -27,7 +29,6 @@ RING, LANDMARKS = "ring", "landmarks"
 """Optional columns of an episode: see sim/surroundings.py."""
 SECTORS, PLACES = 16, 4
 """Their widths."""
-NO_EPISODES = "{} holds no episode of at least {} steps: collect some with `safe-o2o collect`"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class Dataset:
     adapter: RobotAdapter
     metadata: list[dict[str, Any]]
     """Per episode."""
+    skipped: tuple[str, ...] = ()
+    """One sentence for each part of the store that is left out: where it is and what is wrong with it."""
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether any step cost something: without one, nothing can be learned about risk."""
+        return bool((self.cost > 0.0).any())
 
     @property
     def transitions(self) -> NDArray[np.int64]:
@@ -122,16 +130,15 @@ def load_dataset(
 ) -> Dataset:
     """Read a segment store. `progress(done, total)` is called per episode.
 
+    What is damaged or is no episode of this robot is left out and listed in `Dataset.skipped`.
     Raises StoreError when there is no store or no usable episode.
     """
     reader = EpisodeReader(directory)
     adapter = _adapter(reader.manifest, directory)
-    usable = [meta["steps"] >= min_length for meta in reader.metadata()]
-    rows = sum(meta["steps"] + 1 for meta in reader.metadata() if meta["steps"] >= min_length)
-    if not rows:
-        raise StoreError(NO_EPISODES.format(directory, min_length))
-    cameras = reader.manifest.cameras
-    image: NDArray[np.uint8] | None = None
+    found = survey(reader, adapter, min_length)
+    cameras, rows, skipped = reader.manifest.cameras, found.rows, list(found.skipped)
+    # One allocation for all frames: they are gigabytes.
+    image = np.empty((rows, found.height, found.width, 3 * len(cameras)), np.uint8)
     action = np.zeros((rows, adapter.action_dim), np.float32)
     reward, cost, cont = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.ones(rows, np.float32)
     imitate, margin = np.ones(rows, np.float32), np.full(rows, np.nan, np.float32)
@@ -139,13 +146,16 @@ def load_dataset(
     landmarks = np.full((rows, PLACES), np.nan, np.float32)
     start, length, metadata = [], [], []
     row = 0
-    for episode in reader:
-        steps = len(episode)
-        if steps < min_length:
+    for done, (index, name) in enumerate(found.records.items(), 1):
+        if progress is not None:
+            progress(done, len(found.records))
+        try:
+            episode = reader.load(index)
+            _check_columns(episode)
+        except UNUSABLE as error:
+            skipped.append(loss(name, error))
             continue
-        if image is None:  # one allocation for all frames: they are gigabytes
-            height, width = next(iter(episode.images.values())).shape[1:3]
-            image = np.empty((rows, height, width, 3 * len(cameras)), np.uint8)
+        steps = len(episode)
         for t in range(steps + 1):
             frames = {c: f[t] for c, f in episode.images.items()}
             image[row + t] = stack(frames, cameras, image.shape[1], image.shape[2])
@@ -156,19 +166,18 @@ def load_dataset(
         imitate[row : row + steps] = safe_in_hindsight(episode.costs)
         if SOURCE in episode.extras:
             imitate[row : row + steps] *= episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
-        for name in MARGINS:
-            if name in episode.extras:
-                margin[row : row + steps + 1] = episode.extras[name]
-        for name, column in ((RING, ring), (LANDMARKS, landmarks)):
-            if name in episode.extras:
-                column[row : row + steps + 1] = episode.extras[name]
+        for column in MARGINS:
+            if column in episode.extras:
+                margin[row : row + steps + 1] = episode.extras[column]
+        for column, places in ((RING, ring), (LANDMARKS, landmarks)):
+            if column in episode.extras:
+                places[row : row + steps + 1] = episode.extras[column]
         start.append(row)
         length.append(steps)
         metadata.append(dict(episode.metadata))
         row += steps + 1
-        if progress is not None:
-            progress(len(start), sum(usable))
-    assert image is not None
+    if not start:
+        raise StoreError(nothing_left(reader, min_length, skipped))
     return Dataset(
         image[:row],
         action[:row],
@@ -184,6 +193,7 @@ def load_dataset(
         reader.manifest,
         adapter,
         metadata,
+        tuple(skipped),
     )
 
 
@@ -203,6 +213,18 @@ def safe_in_hindsight(costs: NDArray[np.float32]) -> NDArray[np.bool_]:
     inside = np.concatenate([[False], bad[:-1]])
     leaves = ~padded[WAY_OUT : WAY_OUT + len(bad)]
     return np.asarray(~ahead | (inside & leaves))
+
+
+def _check_columns(episode: Episode) -> None:
+    """Raises StoreError where an optional column cannot be laid beside the steps or the frames."""
+    steps = len(episode)
+    frames = steps + 1
+    fitting: dict[str, list[tuple[int, ...]]] = {SOURCE: [(steps,), (frames,)]}
+    fitting |= {RING: [(frames, SECTORS)], LANDMARKS: [(frames, PLACES)]}
+    fitting |= {name: [(frames,)] for name in MARGINS}
+    for name, shapes in fitting.items():
+        if name in episode.extras and episode.extras[name].shape not in shapes:
+            raise StoreError(f"its '{name}' must be {shapes[-1]}, not {episode.extras[name].shape}")
 
 
 def _adapter(manifest: Manifest, directory: Path) -> RobotAdapter:

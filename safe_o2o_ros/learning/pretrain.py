@@ -183,6 +183,15 @@ def train_clone(
     return Run(config, dataset, graphs, 1.0, score, {"clone": clock})
 
 
+def without_safety(run: Run) -> Run:
+    """The run with a safety network that certifies nothing, for data that has no cost to learn from.
+
+    The learned one would not do: where no command is certified the filter takes the one of least predicted
+    cost, and without costs that prediction is noise. This one leaves the policy's command alone.
+    """
+    return dataclasses.replace(run, graphs=dataclasses.replace(run.graphs, safety=NoSafety()))
+
+
 def transitions(latents: Latents, dataset: Dataset) -> Transitions:
     """Cached latents with the actions and outcomes of the data set they were computed from."""
     return Transitions(

@@ -37,7 +37,7 @@ class SequencePhase:
         self.name = name
         self.model, self.dataset, self.config, self.device = model, dataset, config, device
         self.schedule = schedule
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7)
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7, fused=True)
 
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """See Phase."""
@@ -57,6 +57,6 @@ class SequencePhase:
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=reduced):
             loss, terms = self.model.loss(batch)  # type: ignore[operator]  # nn.Module hides the protocol
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip, foreach=True)
         self.optimiser.step()
         return {**{k: v.detach() for k, v in terms.items()}, "grad_norm": norm}

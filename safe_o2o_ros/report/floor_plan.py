@@ -18,7 +18,7 @@ from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.scene import SceneView, goal_ticks, plan_window
 from safe_o2o_ros.report.things import goal_places
 
-_MAX_NUMBERS = 4
+_MAX_NUMBERS = 3
 """Numbers in a goal that is due several times; more would not fit."""
 
 
@@ -154,7 +154,7 @@ def _draw_legend(axes: Any, log: EpisodeLog, view: SceneView) -> None:
         handles.append(mark("cost", style.COST, "x"))
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(handles), frameon=False,
-        fontsize=8.5, handletextpad=0.1, columnspacing=0.9, borderaxespad=0.1,
+        fontsize=8.5, handletextpad=0.1, columnspacing=0.9 if len(handles) < 6 else 0.4, borderaxespad=0.1,
     )  # fmt: skip
 
 

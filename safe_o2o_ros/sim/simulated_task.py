@@ -72,6 +72,11 @@ class SimulatedTask(gymnasium.Env[dict[str, Any], NDArray[np.float32]], Generic[
         return self.task.robot.adapter
 
     @property
+    def scene(self) -> SceneT:
+        """The compiled scene of the running episode; raises UsageError before the first reset."""
+        return self._running_scene()
+
+    @property
     def period_s(self) -> float:
         """Time between observations, s."""
         return self.action_repeat * self.task.robot.control_step_s

@@ -12,7 +12,7 @@ from safe_o2o_ros.world_model.heads import BernoulliHead, TwoHotHead
 from safe_o2o_ros.world_model.layers import MLP
 from safe_o2o_ros.world_model.percept import Percept
 from safe_o2o_ros.world_model.rssm import RSSM, RSSMState, kl
-from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder, normalise
+from safe_o2o_ros.world_model.vision import ImageDecoder, ImageEncoder, normalise, squared_error
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class WorldModel(nn.Module):
             count = max(1, int(len(flat) * self.scales.decode_fraction))
             chosen = torch.randperm(len(flat), device=flat.device)[:count]
             flat, target = flat[chosen], target[chosen]
-        return nn.functional.mse_loss(self.decoder(flat).float(), target, reduction="sum") / len(flat)
+        return squared_error(self.decoder(flat), target) / len(flat)
 
     def step(
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor

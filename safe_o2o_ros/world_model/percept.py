@@ -15,6 +15,7 @@ from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.heads import BernoulliHead
 from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.recurrence import gru_states
 
 FORESIGHT = 10
 """Control periods within which a cost is foreseen."""
@@ -45,13 +46,7 @@ class Percept(nn.Module):
 
     def observe(self, embedding: Tensor, is_first: Tensor) -> Tensor:
         """States (B, T, P) over sequences; embedding (B, T, E), is_first (B, T)."""
-        inputs = self.inputs(embedding)
-        state = torch.zeros(len(inputs), self.size, device=inputs.device)
-        states = []
-        for t in range(inputs.shape[1]):
-            state = self.cell(inputs[:, t].float(), state * (1.0 - is_first[:, t, None]))
-            states.append(state)
-        return torch.stack(states, 1)
+        return gru_states(self.cell, self.inputs(embedding), is_first)
 
     def losses(self, states: Tensor, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean losses in nats; states (B, T, P), `batch` as for WorldModel.loss."""

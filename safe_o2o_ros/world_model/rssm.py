@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.recurrence import StepLinear
 
 
 @dataclass
@@ -47,11 +50,7 @@ class RSSM(nn.Module):
     def recur(self, state: RSSMState, action: Tensor) -> Tensor:
         """Next deterministic state (B, D) from the state and the effective action (B, A)."""
         x = self.inputs(torch.cat([state.stoch, action], -1))
-        gates = self.gates_norm(self.gates(torch.cat([x, state.deter], -1)))
-        reset, candidate, update = gates.chunk(3, -1)
-        candidate = torch.tanh(torch.sigmoid(reset) * candidate)
-        update = torch.sigmoid(update - 1.0)  # the bias keeps memory at the start of training
-        return update * candidate + (1.0 - update) * state.deter
+        return _gated(self.gates_norm(self.gates(torch.cat([x, state.deter], -1))), state.deter)
 
     def prior(self, deter: Tensor) -> Tensor:
         """Log-probabilities (..., G, C) before seeing the image."""
@@ -62,17 +61,16 @@ class RSSM(nn.Module):
         return self._log_probs(self.posterior_net(torch.cat([deter, embedding], -1)))
 
     def _log_probs(self, logits: Tensor) -> Tensor:
+        return torch.log(self._probs(logits))
+
+    def _probs(self, logits: Tensor) -> Tensor:
         shaped = logits.unflatten(-1, (self.config.groups, self.config.classes)).float()
         mix = self.config.unimix
-        return torch.log(F.softmax(shaped, -1) * (1.0 - mix) + mix / self.config.classes)
+        return F.softmax(shaped, -1) * (1.0 - mix) + mix / self.config.classes
 
     def sample(self, log_probs: Tensor) -> Tensor:
         """Straight-through one-hot sample, flattened (..., G*C)."""
-        # Gumbel-max: one pass, no CPU-bound multinomial.
-        noise = -torch.log(-torch.log(torch.rand_like(log_probs).clamp_(1e-9, 1.0 - 1e-7)))
-        hard = F.one_hot((log_probs + noise).argmax(-1), self.config.classes).to(log_probs.dtype)
-        probs = log_probs.exp()
-        return (hard + probs - probs.detach()).flatten(-2)
+        return _drawn(log_probs.exp(), _races(log_probs.shape, log_probs.device))
 
     def mode(self, log_probs: Tensor) -> Tensor:
         """One-hot of the likeliest classes, flattened (..., G*C)."""
@@ -86,25 +84,60 @@ class RSSM(nn.Module):
         embedding (B, T, E); action (B, T, A) effective, executed *before* each image; is_first (B, T).
         Returns deter (B, T, D), stoch samples (B, T, G*C), posterior and prior log-probs (B, T, G, C).
         """
+        c = self.config
+        keep = 1.0 - is_first.unsqueeze(-1)
+        # What does not wait for the state is computed for all steps at once.
+        enter, see = cast(nn.Linear, self.inputs[0]), cast(nn.Linear, self.posterior_net[0])
+        acted = F.linear(action * keep, enter.weight[:, c.stoch :], enter.bias)
+        seen = F.linear(embedding, see.weight[:, c.deter :], see.bias)
+        races = _races((*embedding.shape[:2], c.groups, c.classes), embedding.device)
+        from_stoch, from_deter = StepLinear(enter.weight[:, : c.stoch]), StepLinear(see.weight[:, : c.deter])
+        gates, last = StepLinear(self.gates.weight), cast(nn.Linear, self.posterior_net[3])
+        logits = StepLinear(last.weight, last.bias)
         state = self.initial(embedding.shape[0], embedding.device)
+        deter, stoch = state.deter, state.stoch
         deters, stochs, posts = [], [], []
-        for t in range(embedding.shape[1]):
-            keep = 1.0 - is_first[:, t, None]
-            state = RSSMState(state.deter * keep, state.stoch * keep)
-            deter = self.recur(state, action[:, t] * keep)
-            post = self.posterior(deter, embedding[:, t])
-            state = RSSMState(deter, self.sample(post))
+        for acted_t, seen_t, keep_t, race in zip(
+            acted.unbind(1), seen.unbind(1), keep.unbind(1), races.unbind(1), strict=True
+        ):
+            deter = deter * keep_t
+            x = F.silu(self.inputs[1](acted_t + from_stoch(stoch * keep_t)))
+            deter = _gated(self.gates_norm(gates(torch.cat([x, deter], -1))), deter)
+            hidden = F.silu(self.posterior_net[1](seen_t + from_deter(deter)))
+            post = self._probs(logits(hidden))
+            stoch = _drawn(post, race)
             deters.append(deter)
-            stochs.append(state.stoch)
+            stochs.append(stoch)
             posts.append(post)
-        deter = torch.stack(deters, 1)
-        return deter, torch.stack(stochs, 1), torch.stack(posts, 1), self.prior(deter)
+        states = torch.stack(deters, 1)
+        return states, torch.stack(stochs, 1), torch.log(torch.stack(posts, 1)), self.prior(states)
 
     def imagine(self, state: RSSMState, action: Tensor) -> tuple[RSSMState, Tensor]:
         """One step without an image: the sampled state, and the feature (B, D + G*C) of probabilities."""
         deter = self.recur(state, action)
-        prior = self.prior(deter)
-        return RSSMState(deter, self.sample(prior)), torch.cat([deter, prior.exp().flatten(-2)], -1)
+        probs = self._probs(self.prior_net(deter))
+        stoch = _drawn(probs, _races(probs.shape, probs.device))
+        return RSSMState(deter, stoch), torch.cat([deter, probs.flatten(-2)], -1)
+
+
+def _gated(gates: Tensor, deter: Tensor) -> Tensor:
+    """The recurrent state (B, D) after `gates` (B, 3D): reset, candidate, update."""
+    reset, candidate, update = gates.chunk(3, -1)
+    candidate = torch.tanh(torch.sigmoid(reset) * candidate)
+    update = torch.sigmoid(update - 1.0)  # the bias keeps memory at the start of training
+    return update * candidate + (1.0 - update) * deter
+
+
+def _races(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Exponential waiting times: the class with the least time / probability is a draw from the classes."""
+    return torch.empty(tuple(shape), device=device).exponential_()
+
+
+def _drawn(probs: Tensor, races: Tensor) -> Tensor:
+    """One-hot draw (..., G*C) from `probs` (..., G, C), with their gradient."""
+    best = (probs.detach() / races).argmax(-1, keepdim=True)
+    hard = torch.zeros_like(races).scatter_(-1, best, 1.0)
+    return (probs + (hard - probs.detach())).flatten(-2)
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cli") / "store"
-    write_tiny_store(directory, (9, 9))
+    write_tiny_store(directory, (60, 9))
     return directory
 
 
@@ -62,7 +62,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("--fly",), "required: COMMAND"),
         (("evaluate", "--policy", "safe", "--fly"), "unrecognized arguments: --fly"),
         (("evaluate",), "one of the arguments --bundle --policy is required"),
-        (("evaluate", "--policy", "safe", "--bundle", "x"), "not allowed with"),
+        (("evaluate", "--policy", "safe", "--bundle", "/no/such/bundle"), "no model bundle at"),
+        (("evaluate", "--policy", "safe", "brave"), "unknown policy 'brave': choose one of"),
         (("evaluate", "--policy", "safe", "--episodes", "many"), "invalid int value: 'many'"),
         (("evaluate", "--policy", "safe", "--episodes", "0"), "--episodes and --workers must be at least 1"),
         (("evaluate", "--policy", "safe", "--workers", "0"), "--episodes and --workers must be at least 1"),
@@ -72,6 +73,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (("evaluate", "--policy", "brave"), "unknown policy 'brave': choose one of"),
         (("evaluate", "--policy", "safe", "--task", "Chess1"), "Task 'Chess1' is unknown"),
         (("evaluate", "--policy", "safe", "--variant", "lava"), "Variant 'lava' is unknown"),
+        (("evaluate", "--policy", "safe", "--variant", "light", "lava"), "Variant 'lava' is unknown"),
+        (
+            ("evaluate", "--task", "RoomNav", "--policy", "safe", "--variant", "moving_hazards"),
+            "Variant 'moving_hazards' cannot be applied to RoomNav",
+        ),
+        (("evaluate", "--policy", "safe", "--filter", "off", "shadow"), "--filter shadow needs --bundle"),
+        (("evaluate", "--task", "CarGoal2", "--policy", "safe"), "no demonstrator drives the robot 'car'"),
         (("evaluate", "--policy", "safe", "--json", "/no/such/place/a.json"), "--json /no/such/place/a.json"),
         (("evaluate", "--bundle", "/no/such/bundle"), "no model bundle at '/no/such/bundle'"),
         (("pretrain", "--out", "x"), "required: --data"),
@@ -107,6 +115,30 @@ def test_a_bundle_of_another_task_or_a_damaged_one_is_not_evaluated(
     )
 
 
+def test_a_report_never_lands_among_other_files(tmp_path: Path, refuse: Refuse) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("precious")
+    (tmp_path / "file").touch()
+    evaluate = ("evaluate", "--policy", "safe", "--episodes", 1, "--report")
+    assert "holds something else than a report" in refuse(*evaluate, tmp_path / "home")
+    assert "cannot be made" in refuse(*evaluate, tmp_path / "file")
+    assert [p.name for p in (tmp_path / "home").iterdir()] == ["thesis.tex"]
+    # What else is wrong is found before a folder is made.
+    assert "unknown policy" in refuse("evaluate", "--policy", "brave", "--report", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_every_bundle_is_checked_before_the_first_one_drives(
+    bundle: Path, tmp_path: Path, refuse: Refuse
+) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    data = json.loads((other / "manifest.json").read_text())
+    data["seeds"] = {"training": [[50_001, 50_001]]}
+    (other / "manifest.json").write_text(json.dumps(data))
+    line = refuse("evaluate", "--bundle", bundle, other, "--seed", 50_000, "--episodes", 2)
+    assert "seed 50001 was used for the training" in line
+
+
 @pytest.mark.parametrize(("seed", "episodes", "blamed"), [(0, 1, 0), (9, 1, 9), (9, 20, 9)])
 def test_a_seed_the_bundle_was_trained_on_is_refused(
     seed: int, episodes: int, blamed: int, bundle: Path, refuse: Refuse
@@ -140,7 +172,7 @@ def test_seeds_of_selection_and_calibration_are_refused_too(
         (("--budget-minutes", "nan"), "--budget-minutes must be more than 0"),
         (("--calibration", "/no/such/store"), "is not the manifest of a store"),
         (("--selection", "10019-10000"), "--selection takes FIRST-LAST"),
-        (("--set", "world_model.length=500"), "no episode of at least 500 steps"),
+        (("--set", "world_model.length=500"), "no usable episode of at least 500 steps"),
     ],
 )
 def test_a_bad_training_argument_is_one_line_and_leaves_no_bundle(

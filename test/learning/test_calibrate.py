@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from support.tiny_store import write_tiny_store
 
 from safe_o2o_ros.errors import StoreError
-from safe_o2o_ros.learning.calibrate import Scores, calibrate, future_cost, risk_threshold
+from safe_o2o_ros.learning.calibrate import (
+    Scores,
+    calibrate,
+    future_cost,
+    nothing_certified,
+    risk_threshold,
+)
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
 
 # Risks from a coarse grid, so that ties are common.
@@ -105,3 +111,21 @@ def test_where_costs_are_rarer_than_the_bound_not_everything_is_certified(data: 
     assert result.provenance["rate"] == pytest.approx(1 / 49)
     assert result.provenance["alpha"] == pytest.approx(0.5 / 49)
     assert result.risk == pytest.approx(risk[8])
+
+
+@pytest.mark.parametrize("costly", [[], [0]], ids=["no cost at all", "only while it is already costing"])
+def test_where_no_command_leads_to_a_cost_no_threshold_follows(data: Dataset, costly: list[int]) -> None:
+    cost = np.zeros(len(data.image), np.float32)
+    cost[costly] = 1.0
+    altered = Dataset(**{**vars(data), "cost": cost})
+    scores = Scores(np.linspace(0.0, 0.98, 50, dtype=np.float32), np.zeros(52, np.float32))
+    with pytest.raises(StoreError, match="no command of the held-out episodes is followed by a cost"):
+        calibrate(scores, altered, "held-out episodes")
+
+
+def test_thresholds_without_knowledge_of_risk_say_so(data: Dataset) -> None:
+    scores = Scores(np.ones(50, np.float32), np.arange(52, dtype=np.float32))
+    result = nothing_certified(scores, data, "training episodes", "nothing costs anything")
+    assert result.risk == 0.0 and result.provenance["certified_share"] == 0.0
+    assert result.provenance["nothing_certified"] == "nothing costs anything"
+    assert result.surprise_caution == pytest.approx(np.quantile([*range(30), *range(31, 51)], 0.99))

@@ -97,7 +97,9 @@ def test_short_episodes_are_left_out_and_progress_counts_the_rest(tmp_path: Path
 
 def test_a_store_without_usable_episodes_is_refused(tmp_path: Path) -> None:
     write_tiny_store(tmp_path / "store", (3,))
-    with pytest.raises(StoreError, match="no episode of at least 4 steps"):
+    with pytest.raises(
+        StoreError, match=r"no usable episode of at least 4 steps \(1 of 1 episodes have fewer than 4 steps\)"
+    ):
         load_dataset(tmp_path / "store", 4)
     with pytest.raises(StoreError, match="is not the manifest of a store"):
         load_dataset(tmp_path / "nowhere", 4)

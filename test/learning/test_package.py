@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     root = tmp_path_factory.mktemp("trained")
     store, held_out, out = root / "store", root / "held-out", root / "bundle"
     write_tiny_store(store)
-    write_tiny_store(held_out, (30, 25), first_seed=20_000)
+    write_tiny_store(held_out, (60, 25), first_seed=20_000)
     arguments = ["--data", store, "--calibration", held_out, "--out", out, "--config", "debug"]
     assert main(["pretrain", "--device", "cpu", *map(str, arguments)]) == 0
     run_dir = root / "bundle-run"

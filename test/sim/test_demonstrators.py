@@ -11,7 +11,7 @@ import pytest
 
 from safe_o2o_ros.cli import collect
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
+from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators import (
     KINDS,
     default_mix,
@@ -132,7 +132,7 @@ def test_bursts_say_which_actions_were_random() -> None:
     assert lengths and min(lengths) >= 3
 
 
-@pytest.mark.parametrize("adapter", [POINT, ROOM_BASE], ids=lambda a: str(a.name))
+@pytest.mark.parametrize("adapter", [POINT, CAR, ROOM_BASE], ids=lambda a: str(a.name))
 def test_kinds_are_spread_by_seed_in_the_shares_of_the_robots_mix(adapter: RobotAdapter) -> None:
     mix = default_mix(adapter)
     assert sum(mix.values()) == pytest.approx(1.0)
@@ -159,8 +159,8 @@ def test_a_mix_is_normalised_and_a_bad_one_named() -> None:
 
 
 def test_a_robot_without_a_demonstrator_is_refused() -> None:
-    with pytest.raises(UsageError, match=f"no demonstrator drives the robot 'car'.*{', '.join(KINDS)}"):
-        make_demonstrator("safe", replace(POINT, name="car"), PERIOD_S)
+    with pytest.raises(UsageError, match=f"no demonstrator drives the robot 'arm'.*{', '.join(KINDS)}"):
+        make_demonstrator("safe", replace(POINT, name="arm"), PERIOD_S)
 
 
 def options(out: Path, **changes: object) -> Namespace:

@@ -1,5 +1,8 @@
 """The percept: what it is trained on, and that no action reaches it."""
 
+import math
+
+import pytest
 import torch
 
 from safe_o2o_ros.world_model.config import ModelConfig
@@ -7,6 +10,14 @@ from safe_o2o_ros.world_model.model import LossScales, WorldModel
 from safe_o2o_ros.world_model.percept import cost_ahead
 
 CONFIG = ModelConfig(depth=2, deter=16, groups=3, classes=4, units=16, percept=8)
+
+
+def unmeasured(batch: int, length: int) -> dict[str, torch.Tensor]:
+    """Surroundings that nobody recorded."""
+    return {
+        "ring": torch.full((batch, length, CONFIG.sectors), float("nan")),
+        "landmarks": torch.full((batch, length, 2 * CONFIG.landmarks), float("nan")),
+    }
 
 
 def test_cost_ahead_by_hand():
@@ -49,6 +60,7 @@ def test_only_a_demonstrators_actions_are_imitated():
         "cost": torch.zeros(1, 4),
         "imitate": torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
         "margin": torch.zeros(1, 4),
+        **unmeasured(1, 4),
     }
     before = model.percept.losses(states, batch)["behaviour"]
     batch["action"] = torch.cat([action[:, :1], -action[:, 1:]], 1)
@@ -66,6 +78,7 @@ def test_unmeasured_margins_teach_nothing():
         "cost": torch.zeros(1, 4),
         "imitate": torch.ones(1, 4),
         "margin": torch.full((1, 4), float("nan")),
+        **unmeasured(1, 4),
     }
     loss = model.percept.losses(states, batch)["margin"]
     assert float(loss.detach()) == 0.0
@@ -89,8 +102,32 @@ def test_the_guess_leaves_both_states_alone():
         "cont": torch.ones(2, 6),
         "imitate": torch.ones(2, 6),
         "margin": torch.ones(2, 6),
+        **unmeasured(2, 6),
         "is_first": torch.zeros(2, 6),
     }
     model.loss(batch)[1]["guess"].backward()
     moved = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {"guess"}
+
+
+def test_what_is_where_is_learned_where_it_was_measured_and_near_things_count_more():
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG, LossScales())
+    states = torch.randn(1, 2, CONFIG.percept)
+    batch = {
+        "action": torch.rand(1, 2, 2),
+        "cost": torch.zeros(1, 2),
+        "imitate": torch.ones(1, 2),
+        "margin": torch.zeros(1, 2),
+        **unmeasured(1, 2),
+    }
+    assert float(model.percept.losses(states, batch)["geometry"].detach()) == 0.0
+    torch.nn.init.zeros_(model.percept.places[-1].weight)
+    torch.nn.init.zeros_(model.percept.places[-1].bias)
+    # One frame is measured and 0 is predicted: exp(-0.5 / 0.5) = e^-1, and log(1 + 5) towards (3, 4) / 5.
+    batch["ring"][0, 0, 2] = 0.5
+    batch["landmarks"][0, 0, :2] = torch.tensor([3.0, 4.0])
+    expected = math.exp(-2.0) + math.log(6.0) ** 2
+    assert float(model.percept.losses(states, batch)["geometry"].detach()) == pytest.approx(
+        expected, rel=1e-5
+    )

@@ -60,9 +60,10 @@ class CarModel:
         self.horizon = horizon
         self.substeps = substeps
         self.node_s = period_s / substeps
-        self._rate_in, self._yaw_in, self._rate_0, self._yaw_0 = lag_matrices(
-            horizon * substeps, self.node_s, YAW_LAG_S
-        )
+        n = horizon * substeps
+        self.times_s = np.arange(1, n + 1, dtype=np.float32) * np.float32(self.node_s)
+        """(N,) of the nodes, from now."""
+        _, self._yaw_in, _, self._yaw_0 = lag_matrices(n, self.node_s, YAW_LAG_S)
 
     def predict(
         self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
@@ -84,9 +85,9 @@ class CarModel:
         return Trajectories(
             x=np.cumsum(cos * along - sin * side, axis=1),
             y=np.cumsum(sin * along + cos * side, axis=1),
+            yaw=angle,
             vx_end=cos_end * end,
             vy_end=sin_end * end,
-            yaw=angle,
         )
 
     def _along(self, steady: FloatArray, now: float) -> tuple[FloatArray, FloatArray]:

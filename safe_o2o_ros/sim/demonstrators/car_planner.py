@@ -16,7 +16,6 @@ from safe_o2o_ros.sim.demonstrators.car_model import (
     CarModel,
 )
 from safe_o2o_ros.sim.demonstrators.model import Trajectories
-from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, PlanningDemonstrator
 from safe_o2o_ros.sim.demonstrators.way_field import WayFields
 
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
-HULL = ((-0.1, 0.163), (0.075, 0.112))
-"""Discs that together just cover the hull: place along the heading and radius, m. The rear one reaches the
-wheels' outer corners (0.05, 0.155 from its centre), the front one the front bumper's (0.1, 0.05)."""
 HALF_WIDTH_M = 0.16
 """Of the hull along a straight way."""
+CAR_PLANNER = PlannerConfig(horizon=10, candidates=64, rounds=(0.6, 0.2), detours=False)
+"""1.6 s ahead; the field of least times knows the rest."""
 _WALL = 30.0
 """The most that a second inside a cost is worth on the way beyond the horizon."""
 
@@ -39,38 +37,27 @@ class CarPlanner(PlanningDemonstrator):
 
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         super().__init__(adapter, period_s, config)
-        self._car = CarModel(period_s, self._config.horizon)
-        self._fields = WayFields(TOP_SPEED_M_S)
+        self._model = CarModel(period_s, self._config.horizon)
         self._canned = _canned_plans(self._config.horizon)
 
-    def price(self, plans: FloatArray, state: PrivilegedState, obstacles: Obstacles) -> FloatArray:
-        """Seconds each plan is worth, shape (K,), float32; less is better. Plans are (K, horizon, 2)."""
-        velocity = (float(state.velocity[0]), float(state.velocity[1]))
-        paths = self._car.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
-        total = self._seconds(paths, state) + self._unsteadiness(plans)
-        if self._config.cost_weight > 0.0:
-            total += self._trouble(paths, state)
-        return total
+    def reset(self, seed: int) -> None:
+        """Forget the plan and the field; draw the pool of perturbations."""
+        super().reset(seed)
+        self._fields = WayFields(TOP_SPEED_M_S)
 
-    def _unsteadiness(self, plans: FloatArray) -> FloatArray:
-        steps = np.diff(plans, axis=1)
-        first = plans[:, 0] - self._previous
-        squares = np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
-        return np.asarray(self._config.smoothness * squares, np.float32)
-
-    def _seconds(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
+    def _time(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
         """Seconds until the goal is reached, (K,); beyond the horizon: turn either end to it, then drive."""
         gx, gy = (np.float32(v) for v in state.goal - state.position)
         radius = np.float32(state.goal_radius - 0.01)
         outside = np.square(paths.x - gx) + np.square(paths.y - gy) > radius * radius
         outside = np.logical_and.accumulate(outside, axis=1)
-        spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._car.node_s)
+        spent = outside.sum(axis=1, dtype=np.float32) * np.float32(self._model.node_s)
         ex, ey = paths.x[:, -1], paths.y[:, -1]
         distance = np.hypot(gx - ex, gy - ey)
         if self._config.cost_weight > 0.0:
-            standing = np.concatenate([state.hazards, state.vases])
+            obstacles = np.concatenate([state.hazards, state.vases])
             field = self._fields.of(
-                state.goal, state.goal_radius, standing, lambda x, y: self._slowness(x, y, state)
+                state.goal, state.goal_radius, obstacles, lambda x, y: self._slowness(x, y, state)
             )
             px, py = (np.float32(v) for v in state.position)
             left, way = field.look_up(px + ex, py + ey)
@@ -96,34 +83,6 @@ class CarPlanner(PlanningDemonstrator):
         close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0)
         weight = min(cfg.cost_weight, _WALL)
         return np.asarray(1.0 + weight * (gap < 0.0) + cfg.margin_weight * close, np.float32)
-
-    def _trouble(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
-        """Seconds that being in or near hazards and vases is worth, (K,)."""
-        cfg = self._config
-        gap = _gap(paths, state, 0.85 * self._car.node_s * paths.x.shape[1]) - np.float32(cfg.inflate_m)
-        inside = (gap < 0.0).sum(axis=1, dtype=np.float32)
-        # The depth term gives a way out when every plan starts inside.
-        depth = np.maximum(-gap, 0.0).sum(axis=1)
-        close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
-        dt = np.float32(self._car.node_s)
-        return np.asarray(
-            dt * (cfg.cost_weight * (inside + 5.0 * depth) + cfg.margin_weight * close), np.float32
-        )
-
-
-def _gap(paths: Trajectories, state: PrivilegedState, reach: float) -> FloatArray:
-    """Metres to the nearest cost at each node, (K, N), of what is within `reach` m; negative inside."""
-    hazards, vases = state.hazards - state.position, state.vases - state.position
-    near = np.hypot(*hazards.T) < reach + 0.5
-    gap = _hazard_gap(paths.x, paths.y, hazards[near], state.hazard_radius)
-    near = np.hypot(*vases.T) < reach + 0.7
-    cos, sin = np.cos(paths.yaw), np.sin(paths.yaw)
-    for along, radius in HULL:
-        x, y = paths.x + np.float32(along) * cos, paths.y + np.float32(along) * sin
-        for centre, yaw in zip(vases[near], state.vases_yaw[near], strict=True):
-            square = _square_gap(x, y, centre, yaw, state.vase_half_m)
-            np.minimum(gap, square - np.float32(radius), out=gap)
-    return gap
 
 
 def _hazard_gap(x: FloatArray, y: FloatArray, centres: NDArray[np.float64], radius: float) -> FloatArray:

@@ -48,22 +48,33 @@ class Detours:
             np.minimum(left, left[nearest] + self._between[:, nearest], out=left)
         straight = self._lengths(self._cells, end)
         # In full view of the goal no detour is shorter; elsewhere this is the last resort.
+        seen = np.isfinite(straight[:, 0])
         hidden = np.hypot(*(self._cells - end).T) + np.float32(_NO_WAY_M)
-        straight[:, 0] = np.where(np.isfinite(straight[:, 0]), straight[:, 0], hidden)
+        straight[:, 0] = np.where(seen, straight[:, 0], hidden)
         ways = np.concatenate([straight, self._from_cells + left], axis=1)
         self._next = np.argmin(ways, axis=1)
+        self._lost = np.asarray((self._next == 0) & ~seen)
         self._points = np.concatenate([end, self._corners])
         self._left = np.concatenate([np.zeros(1, np.float32), left])
 
     def onward(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """For places (K,) in the world, m: x and y of the next corner or the goal, and the way on, m."""
+        """For places (K,) in the world, m: x and y of the next corner or goal, and the way on from it, m."""
+        index = self._next[self._cell(x, y)]
+        point = self._points[index]
+        return point[:, 0], point[:, 1], self._left[index]
+
+    def leads(self, place: NDArray[np.float64]) -> bool:
+        """Whether there is a way from a place (2,) in the world, m."""
+        x, y = place.astype(np.float32)
+        return not self._lost[self._cell(x, y)]
+
+    def _cell(self, x: FloatArray, y: FloatArray) -> NDArray[np.int64]:
+        """Row of the table for places (K,)."""
         row, column = (
             np.clip(((v + np.float32(_EXTENT_M)) / np.float32(_CELL_M)).astype(np.int64), 0, self._side - 1)
             for v in (x, y)
         )
-        index = self._next[row * self._side + column]
-        point = self._points[index]
-        return point[:, 0], point[:, 1], self._left[index]
+        return np.asarray(row * self._side + column)
 
     def _lengths(self, starts: FloatArray, ends: FloatArray) -> FloatArray:
         """Distances (S, E) along straight lines; inf where a disc is in between.

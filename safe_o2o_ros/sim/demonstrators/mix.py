@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import CAR, POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Demonstrator
-from safe_o2o_ros.sim.demonstrators.car_planner import CarPlanner
+from safe_o2o_ros.sim.demonstrators.car_planner import CAR_PLANNER, CarPlanner
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig
 from safe_o2o_ros.sim.demonstrators.point import PointDemonstrator
 from safe_o2o_ros.sim.demonstrators.room import CARELESS as ROOM_CARELESS
@@ -17,13 +17,14 @@ from safe_o2o_ros.sim.demonstrators.room import RoomDemonstrator, StraightDemons
 from safe_o2o_ros.sim.demonstrators.scripted import Bursts, Noisy, RandomDemonstrator
 
 SAFE = PlannerConfig()
-WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13)
+WIDE = PlannerConfig(inflate_m=0.07, margin_m=0.13, way_m=0.13, room=(1.0, 0.65, 0.35))
 BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0, detours=False)
 CARELESS = PlannerConfig(cost_weight=0.0, block_weight=0.3, detours=False)
 
-CAR_SAFE = PlannerConfig(margin_m=0.06, inflate_m=0.02, detours=False)
-CAR_WIDE = PlannerConfig(margin_m=0.15, inflate_m=0.05, detours=False)
-CAR_BOLD = PlannerConfig(cost_weight=0.25, margin_weight=0.0, inflate_m=0.0, detours=False)
+CAR_SAFE = replace(CAR_PLANNER, margin_m=0.1)
+CAR_WIDE = replace(CAR_PLANNER, margin_m=0.25, margin_weight=3.0, inflate_m=0.03)
+CAR_BOLD = replace(CAR_PLANNER, cost_weight=0.25, margin_weight=0.0, margin_m=0.0, inflate_m=0.0)
+CAR_CARELESS = replace(CAR_PLANNER, cost_weight=0.0, block_weight=0.0)
 
 _ROOM_BURST = (3, 7)
 _ROOM_HOLD = (4, 15)
@@ -109,12 +110,12 @@ KINDS: dict[str, dict[str, Kind]] = {
         "careless": Kind(
             "blind to hazards and vases: the fastest way to the goal",
             0.14,
-            lambda a, p: CarPlanner(a, p, CARELESS),
+            lambda a, p: CarPlanner(a, p, CAR_CARELESS),
         ),
         "careless-bursts": Kind(
             "careless, interrupted by 3-12 periods of one random action",
             0.12,
-            lambda a, p: Bursts(CarPlanner(a, p, CARELESS), a),
+            lambda a, p: Bursts(CarPlanner(a, p, CAR_CARELESS), a),
         ),
         "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
         "safe-wide": Kind(
@@ -123,9 +124,7 @@ KINDS: dict[str, dict[str, Kind]] = {
             lambda a, p: CarPlanner(a, p, CAR_WIDE),
         ),
         "safe-wide-noisy": Kind(
-            "safe-wide, plus slowly varying noise",
-            0.0,
-            lambda a, p: Noisy(CarPlanner(a, p, CAR_WIDE), a),
+            "safe-wide, plus slowly varying noise", 0.0, lambda a, p: Noisy(CarPlanner(a, p, CAR_WIDE), a)
         ),
         "safe-wide-bursts": Kind(
             "safe-wide, interrupted by 3-12 periods of one random action",

@@ -9,6 +9,7 @@ Both are linear in their inputs, so a whole plan is three matrix products instea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,21 @@ class Trajectories:
     """(K,) m/s."""
     vy_end: FloatArray
     """(K,) m/s."""
+
+
+class MotionModel(Protocol):
+    """What a planner asks of a robot's model."""
+
+    node_s: float
+    """Time between nodes."""
+    times_s: FloatArray
+    """(N,) of the nodes, from now."""
+
+    def predict(
+        self, plans: FloatArray, yaw: float, yaw_rate: float, velocity: tuple[float, float]
+    ) -> Trajectories:
+        """See PointModel."""
+        ...
 
 
 class PointModel:

@@ -51,7 +51,7 @@ class Obstacles:
         """Predict where everything will be."""
         hull = state.hull
         grace_s = state.grace_steps * state.control_step_s
-        wrong = np.delete(state.buttons, state.goal_button, axis=0) if state.goal_button >= 0 else []
+        wrong = state.buttons[np.arange(len(state.buttons)) != state.goal_button]
         buttons = _standing(state, wrong, (), 0.0, state.button_radius, hull)
         self._costs = [
             _hazards(state, times_s),

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
-from safe_o2o_ros.sim.demonstrators.model import TIME_CONSTANT_S, TOP_SPEED_M_S, PointModel, Trajectories
+from safe_o2o_ros.sim.demonstrators.model import (
+    TIME_CONSTANT_S,
+    TOP_SPEED_M_S,
+    MotionModel,
+    PointModel,
+    Trajectories,
+)
 from safe_o2o_ros.sim.demonstrators.obstacles import Obstacles
 from safe_o2o_ros.sim.demonstrators.way import Way
 
@@ -35,6 +41,10 @@ class PlannerConfig:
     """Distance to what costs that counts as close, metres."""
     inflate_m: float = 0.02
     """How much larger than real what costs is taken, metres; covers the model's error."""
+    way_m: float = 0.02
+    """How much larger than real what costs is taken on the way beyond the plan, metres."""
+    room: tuple[float, ...] = (1.0,)
+    """Shares of these three distances, tried in turn until one leaves a way; with `detours` only."""
     block_weight: float = 1.0
     """Seconds that a second inside what stands firm is worth: the model drives through it."""
     detours: bool = True
@@ -57,7 +67,7 @@ class PlanningDemonstrator:
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         self._adapter = adapter
         self._config = config or PlannerConfig()
-        self._model = PointModel(period_s, self._config.horizon)
+        self._model: MotionModel = PointModel(period_s, self._config.horizon)
         self._canned = _canned_plans(self._config.horizon)
         self.reset(0)
 
@@ -68,13 +78,14 @@ class PlanningDemonstrator:
         self._plan = np.zeros((self._config.horizon, 2), np.float32)
         self._previous = np.zeros(2, np.float32)
         self._way = Way()
+        self._room = 1.0
 
     def act(self, state: PrivilegedState) -> FloatArray:
         """The first action of the best plan, raw, shape (2,), float32."""
         plan = np.concatenate([self._plan[1:], self._plan[-1:]])
         obstacles = Obstacles(state, self._model.times_s)
         if self._config.detours:
-            self._way.look(state, self._config.inflate_m)
+            self._room = self._way.look(state, self._config.way_m, self._config.room)
         for number, spread in enumerate(self._config.rounds):
             start = int(self._rng.integers(len(self._pool) - self._config.candidates))
             tried = plan + spread * self._pool[start : start + self._config.candidates]
@@ -128,11 +139,11 @@ class PlanningDemonstrator:
         cfg = self._config
         total = np.zeros(len(paths.x), np.float32)
         if cfg.cost_weight > 0.0:
-            far = cfg.inflate_m + cfg.margin_m
-            gap = obstacles.costs(paths.x, paths.y, paths.yaw, far) - np.float32(cfg.inflate_m)
+            inflate, margin = self._room * cfg.inflate_m, self._room * cfg.margin_m
+            gap = obstacles.costs(paths.x, paths.y, paths.yaw, inflate + margin) - np.float32(inflate)
             total += cfg.cost_weight * _inside(gap)
             if cfg.margin_weight > 0.0:
-                close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0).sum(axis=1)
+                close = np.clip(1.0 - gap / np.float32(margin), 0.0, 1.0).sum(axis=1)
                 total += cfg.margin_weight * close
         if cfg.block_weight > 0.0:
             total += cfg.block_weight * _inside(obstacles.blocks(paths.x, paths.y, paths.yaw, 0.0))

@@ -13,7 +13,7 @@ from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.model import PointModel, Trajectories
 from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig
 from safe_o2o_ros.sim.demonstrators.push_box import BoxView, wrapped
-from safe_o2o_ros.sim.demonstrators.push_plan import carry_price, dock_price, hazard_price, walk_price
+from safe_o2o_ros.sim.demonstrators.push_plan import Prices
 from safe_o2o_ros.sim.demonstrators.push_route import Face, Routes
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ Price = Callable[[Trajectories, "PrivilegedState"], FloatArray]
 _STUCK_PERIODS = 25
 """So long at the box without moving it, and another face is tried."""
 _PROGRESS_M = 0.1
+_ANEW_M = 0.25
+"""So far the box must have been moved for the choice of a face to be made anew."""
 _LEAVE_PERIODS = 12
 """So long the robot then keeps away from the notch it left."""
 _LOSING_S = 0.5
 """A plan whose hazards are worth more seconds is no way to carry the box on."""
-_CARRY_LEAST, _CARRY_TURN = 0.45, 0.75
+_CARRY_LEAST, _CARRY_TURN = 0.6, 0.75
 """Least thrust and largest turn, effective, at which the box stays in the notch."""
 
 
@@ -41,7 +43,8 @@ class PushDemonstrator:
     def __init__(self, adapter: RobotAdapter, period_s: float, config: PlannerConfig | None = None) -> None:
         self._adapter = adapter
         self._config = config or PlannerConfig()
-        self._model = PointModel(period_s, self._config.horizon)
+        self._model = PointModel(period_s, self._config.horizon, substeps=1)
+        self._prices = Prices(self._config, self._model.node_s)
         self._canned = _canned_plans(self._config.horizon)
         self.reset(0)
 
@@ -63,15 +66,15 @@ class PushDemonstrator:
         """The first action of the best plan, raw, shape (2,), float32."""
         view = BoxView.of(state)
         self._leaving = max(0, self._leaving - 1)
-        self._carrying = view.carried() and self._leaving == 0
+        holds = view.carried() if self._carrying else view.seated()
+        self._carrying = holds and self._leaving == 0
         if self._stuck(state):
             self._leave(state, view)
         if self._carrying:
             self._face = None
             field = self._routes.to_goal(state)
-            careful = self._config.cost_weight >= 1.0
             plan, danger = self._search(
-                lambda p, s: carry_price(p, s, view, field, careful), state, _CARRY_LEAST, _CARRY_TURN
+                lambda p, s: self._prices.carry(p, s, view, field), state, _CARRY_LEAST, _CARRY_TURN
             )
             if danger > _LOSING_S:
                 self._leave(state, view)
@@ -85,9 +88,9 @@ class PushDemonstrator:
         """The best plan towards the notch to push next."""
         face = self._chosen(state)
         if self._leaving == 0 and face.ready(state):
-            return self._search(lambda p, s: dock_price(p, s, face), state, -1.0, 1.0)[0]
+            return self._search(lambda p, s: self._prices.dock(p, s, face), state, -1.0, 1.0)[0]
         field = self._routes.to_face(state, face)
-        return self._search(lambda p, s: walk_price(p, s, face, field), state, -1.0, 1.0)[0]
+        return self._search(lambda p, s: self._prices.walk(p, s, face, field), state, -1.0, 1.0)[0]
 
     def _stuck(self, state: PrivilegedState) -> bool:
         """Whether the robot has long been at the box without moving it."""
@@ -106,9 +109,9 @@ class PushDemonstrator:
 
     def _chosen(self, state: PrivilegedState) -> Face:
         """The face to push next; chosen anew when the box has moved."""
-        if self._face is None or self._face.moved(state):
+        if self._face is None or self._face.moved(state) > _ANEW_M:
             self._face = self._routes.best_face(state)
-        return self._face
+        return self._face.followed(state)
 
     def _search(
         self, price: Price, state: PrivilegedState, least: float, turn: float
@@ -137,14 +140,14 @@ class PushDemonstrator:
         first = plans[:, 0] - self._previous
         jerk = np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
         total = price(paths, state) + self._config.smoothness * jerk
-        danger = hazard_price(paths, state, self._config, self._model.node_s)
+        danger = self._prices.hazards(paths, state)
         return total + danger, danger
 
 
 def _canned_plans(horizon: int) -> FloatArray:
     """Two-piece constant plans that find a way the perturbations miss, (K, horizon, 2)."""
     plans = []
-    for switch in (4, 8):
+    for switch in (6,):
         for drive in (-1.0, 0.5, 1.0):
             for turn in (-1.0, -0.4, 0.0, 0.4, 1.0):
                 for then in ((1.0, 0.0), (0.0, 0.0), (1.0, -0.6), (1.0, 0.6)):

@@ -22,6 +22,8 @@ CARRIED_M = 0.352
 """Distance between centres when the nose touches the face."""
 LEAN_RAD = 0.46
 """Largest angle between heading and bearing of the box at which it stays in the notch."""
+CURVE_1_M = 2.6
+"""Largest curvature of the robot's way, 1/m, on which a leaning box does not slip out of the notch."""
 HULL_M = 0.3
 """Half the side of the square that holds the box and its posts."""
 
@@ -54,6 +56,14 @@ class BoxView:
     def carried(self) -> bool:
         """Whether the robot stands in a notch, so that driving on moves the box."""
         return self.ahead > 0.27 and abs(self.left) < 0.22 and np.hypot(self.ahead, self.left) < 0.42
+
+    def seated(self) -> bool:
+        """Whether it stands so well in the notch that carrying can begin."""
+        return self.ahead > 0.3 and abs(self.left) < 0.12 and np.hypot(self.ahead, self.left) < 0.39
+
+    def slipped(self) -> float:
+        """By how much the lean is beyond the one the box keeps by itself, rad."""
+        return max(0.0, float(np.arctan2(abs(self.left), self.ahead)) - LEAN_RAD)
 
 
 def wrapped(angle: float, turn: float = 2.0 * np.pi) -> float:

@@ -29,7 +29,7 @@ _TURN_M = 0.6
 """Metres of way that a radian of turning with the box is worth."""
 _UNFIT_M = 4.0
 """Metres of way that a face out of reach is worth."""
-_MOVED_M, _MOVED_RAD = 0.04, 0.12
+_MOVED_M, _MOVED_RAD = 0.02, 0.06
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,22 @@ class Face:
         """Whether the robot is before the notch and can drive straight into it."""
         before, left = self.place(*state.position.astype(np.float32))
         narrow = 0.04 + 0.35 * max(float(before) - CARRIED_M, 0.0)
-        return (
+        return bool(
             0.3 < before < 0.9
             and abs(float(left)) < min(narrow, 0.14)
-            and abs(wrapped(state.yaw - self.angle)) < 0.5
+            and abs(wrapped(state.yaw - self.angle)) < 0.7
         )
 
-    def moved(self, state: PrivilegedState) -> bool:
-        """Whether the box no longer stands where it stood."""
-        away = float(np.hypot(*(state.box[0] - self.box)))
-        return away > _MOVED_M or abs(wrapped(state.box_yaw - self.angle, 0.5 * np.pi)) > _MOVED_RAD
+    def moved(self, state: PrivilegedState) -> float:
+        """How far the box is from where it stood, m."""
+        return float(np.hypot(*(state.box[0] - self.box)))
+
+    def followed(self, state: PrivilegedState) -> Face:
+        """The same face where the box stands now; small shifts are left out, so that ways stay valid."""
+        turned = wrapped(state.box_yaw - self.angle, 0.5 * np.pi)
+        if self.moved(state) < _MOVED_M and abs(turned) < _MOVED_RAD:
+            return self
+        return Face(np.asarray(state.box[0], np.float32), wrapped(self.angle + turned))
 
 
 class Routes:

@@ -27,21 +27,29 @@ class Way:
 
     def __init__(self) -> None:
         """Straight until something is looked at."""
+        self._room = 1.0
         self._detours: Detours | None = None
         self._discs = np.zeros((0, 3))
         self._goal = np.full(2, np.nan)
 
-    def look(self, state: PrivilegedState, inflate_m: float) -> None:
-        """Find the ways to the state's goal, with `inflate_m` to spare."""
+    def look(self, state: PrivilegedState, spare_m: float, shares: tuple[float, ...]) -> float:
+        """Find the ways to the state's goal with a share of `spare_m` to spare, and return that share.
+
+        It is the first of `shares` that leaves the robot a way, else the last.
+        """
         discs = _standing(state)
-        discs[:, 2] += inflate_m
         same = discs.shape == self._discs.shape and bool((np.abs(discs - self._discs) < _MOVED_M).all())
-        if not same:
-            self._discs = discs
-            self._detours = Detours(discs[:, :2], discs[:, 2])
-        if self._detours is not None and not (same and np.array_equal(state.goal, self._goal)):
-            self._goal = state.goal.copy()
+        if same and np.array_equal(state.goal, self._goal):
+            return self._room  # else a driver in a narrow place would change its mind there
+        self._goal = state.goal.copy()
+        for share in shares:
+            if not same or share != self._room or self._detours is None:
+                self._detours = Detours(discs[:, :2], discs[:, 2] + share * spare_m)
+            self._discs, self._room, same = discs, share, True
             self._detours.aim(state.goal)
+            if self._detours.leads(state.position):
+                break
+        return self._room
 
     def onward(
         self, x: FloatArray, y: FloatArray, state: PrivilegedState
