@@ -66,7 +66,7 @@ class Imagined:
     """(B, H) probability that the episode still goes on."""
 
 
-VALUE_DRAWS = 4
+VALUE_DRAWS = 2
 """Actions over which the value of a state is averaged, the policy gradient's baseline."""
 
 

@@ -16,7 +16,7 @@ from safe_o2o_ros.learning.calibrate import calibrate, nothing_certified
 from safe_o2o_ros.learning.config import PROFILES, PretrainConfig, from_json, override
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
-from safe_o2o_ros.learning.methods import configured
+from safe_o2o_ros.learning.methods import configured, twin
 from safe_o2o_ros.learning.package import package, seed_ranges
 from safe_o2o_ros.learning.pretrain import fit_config, note_config, prepare, train_agent, without_safety
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress
@@ -24,7 +24,7 @@ from safe_o2o_ros.manifest import Manifest
 from safe_o2o_ros.world_model.model import WorldModel
 
 _MODEL, _PERCEPT, _CONFIG = "world_model.pt", "percept.pt", "config.json"
-_KEY = "latents.sha256"
+_AGENT, _KEY = "agent.pt", "latents.sha256"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load_foundation(run_dir: Path) -> Foundation:
         clocks[name.removesuffix(".pt")] = Clock(float(state["cpu_s"]), float(state["wall_s"]))
         done = int(state["step"])
     # A budget may end the phase early; the phase after it tells that it ended.
-    if done < config.world_model.steps and not (run_dir / "agent.pt").is_file():
+    if done < config.world_model.steps and not (run_dir / _AGENT).is_file():
         raise UsageError(
             f"the world model in {run_dir} stands at update {done} of {config.world_model.steps}: "
             "let `safe-o2o pretrain` finish it first"
@@ -126,6 +126,8 @@ class Ground:
 
     foundation: Foundation
     model: WorldModel
+    key: str
+    """Of the training latents: see `data_key`."""
     training: Seen
     held_out: Seen | None
     """For the thresholds; None: the training data."""
@@ -159,7 +161,7 @@ def lay_ground(
 
     training = seen(data, config.world_model.length, "latents.pt")
     held_out = None if calibration is None else seen(calibration, 1, "latents-calibration.pt")
-    return Ground(foundation, model, training, held_out)
+    return Ground(foundation, model, data_key(foundation, config, data), training, held_out)
 
 
 def claim_folder(folder: Path, config: PretrainConfig, key: str) -> None:
@@ -182,11 +184,31 @@ def claim_folder(folder: Path, config: PretrainConfig, key: str) -> None:
     note_config(config, folder)
 
 
+def _take_agent(folder: Path, source: Path, config: PretrainConfig, key: str) -> None:
+    """Copy the finished agent of `source`, whose training was the same, unless `folder` has begun its own."""
+    agent = source / _AGENT
+    if (folder / _AGENT).exists() or not agent.exists():
+        return
+    try:
+        claim_folder(source, config, key)
+    except UsageError:
+        return  # of another comparison
+    state = checkpoint.load(agent)
+    if state is not None and state["step"] == config.agent.steps:
+        checkpoint.save(folder / _AGENT, state)
+
+
 def train_method(
     name: str, config: PretrainConfig, ground: Ground, folder: Path, log: Log, progress: Progress, device: str
 ) -> Manifest:
-    """Train the method's agent (resuming in `folder`, claimed), and write its bundle to `folder`/bundle."""
+    """Train the method's agent and write its bundle to `folder`/bundle.
+
+    Resumes in `folder`, which is claimed; takes over the agent beside it of a method with the same training.
+    """
     dataset = ground.training.dataset
+    other = twin(name, config)
+    if other is not None:
+        _take_agent(folder, folder.parent / other, configured(other, config), ground.key)
     config = prepare(configured(name, config), dataset, folder)
     run = train_agent(
         config,

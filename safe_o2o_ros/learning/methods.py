@@ -67,6 +67,21 @@ METHODS: dict[str, Method] = {
 """Name -> method, in the order of tables. Losses and weights they switch: AgentTraining's fields."""
 
 
+_AT_DEPLOYMENT = ("driver", "risk_price", "kappa")
+"""Settings that no update looks at."""
+
+
+def twin(name: str, config: PretrainConfig) -> str | None:
+    """The first other method whose training is the same, so that one agent serves both; None without one."""
+    mine = configured(name, config).agent
+    for other in METHODS:
+        its = configured(other, config).agent
+        shared = dataclasses.replace(its, **{key: getattr(mine, key) for key in _AT_DEPLOYMENT})
+        if other != name and shared == mine and its.in_sample == mine.in_sample:
+            return other
+    return None
+
+
 def configured(name: str, config: PretrainConfig) -> PretrainConfig:
     """`config` as the method `name` has it. Raises UsageError on an unknown name."""
     if name not in METHODS:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import torch
 from support.tiny_store import write_tiny_store
 
+from safe_o2o_ros.cli import evaluate_worker
 from safe_o2o_ros.cli.baselines_table import compare
 from safe_o2o_ros.cli.main import main
 from safe_o2o_ros.errors import SafeO2OError
@@ -18,6 +22,7 @@ from safe_o2o_ros.learning import baselines
 from safe_o2o_ros.learning.config import resolve
 from safe_o2o_ros.learning.dataset import load_dataset
 from safe_o2o_ros.learning.pretrain import train
+from safe_o2o_ros.sim.tasks import TASKS
 
 
 def silent(*_: object) -> None:
@@ -38,7 +43,17 @@ def arguments(world: Path, out: Path, *more: object) -> list[str]:
     return ["baselines", *map(str, (*given, "--workers", 1, "--device", "cpu", *more))]
 
 
-@pytest.mark.timeout(600)  # exports two bundles and drives two whole episodes
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Episodes of PointGoal1 that this process drives have 20 control periods."""
+    monkeypatch.setitem(TASKS, "PointGoal1", replace(TASKS["PointGoal1"], episode_steps=80))
+    evaluate_worker._LAST.clear()
+    yield
+    evaluate_worker._LAST.clear()
+
+
+@pytest.mark.timeout(600)  # exports two bundles
+@pytest.mark.usefixtures("short")
 def test_two_methods_are_trained_driven_and_compared_and_nothing_is_done_twice(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +113,29 @@ def test_latents_are_kept_and_computed_anew_for_other_weights(world: Path, tmp_p
     other = baselines.cached_latents(path, "b", model, dataset, "cpu", 0)
     assert not torch.equal(other.feature, first.feature)
     assert torch.equal(baselines.cached_latents(path, "b", model, dataset, "cpu", 0).feature, other.feature)
+
+
+def test_a_finished_agent_of_the_same_training_is_taken_over_and_no_other(
+    world: Path, tmp_path: Path
+) -> None:
+    config = resolve("debug", {})
+    ours, other = tmp_path / "ours", tmp_path / "no_data_critics"
+    for folder in (ours, other):
+        baselines.claim_folder(folder, config, "a")
+    take = baselines._take_agent
+    take(other, ours, config, "a")  # nothing there yet
+    state = torch.load(world / "run" / "agent.pt", weights_only=True)
+    torch.save({**state, "step": 10}, ours / "agent.pt")
+    take(other, ours, config, "a")  # unfinished
+    shutil.copy(world / "run" / "agent.pt", ours)
+    take(other, ours, config, "b")  # on other latents
+    take(other, ours, dataclasses.replace(config, seed=1), "a")  # of other settings
+    assert not (other / "agent.pt").exists()
+    take(other, ours, config, "a")
+    assert torch.load(other / "agent.pt", weights_only=True)["step"] == 20
+    torch.save({**state, "step": 5}, other / "agent.pt")
+    take(other, ours, config, "a")  # its own has begun
+    assert torch.load(other / "agent.pt", weights_only=True)["step"] == 5
 
 
 def test_the_key_changes_with_weights_data_and_seed(world: Path, tmp_path: Path) -> None:
