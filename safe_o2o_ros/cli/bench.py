@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak, rendering speed."""
+"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak, rendering, training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ HOPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
-    parser.add_argument("what", choices=("latency", "stop", "soak", "render"), help="what to measure")
+    parser.add_argument(
+        "what", choices=("latency", "stop", "soak", "render", "training"), help="what to measure"
+    )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
     parser.add_argument("--seconds", type=float, default=20.0, help="latency, render: how long (default: 20)")
@@ -38,11 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="encoder",
         help="stop: what is killed with SIGKILL (default: encoder)",
     )
-    parser.add_argument("--repeats", type=int, default=20, help="stop: how often (default: 20)")
+    parser.add_argument("--repeats", type=int, default=20, help="stop, training: how often (default: 20)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
     parser.add_argument("--plot", type=Path, default=Path("soak.png"), help="soak: draw it here")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="render: processes (default: one a core)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="training: of torch (default: one a core)"
     )
     parser.add_argument("--json", type=Path, help="write the result here")
 
@@ -51,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    result = _render(args) if args.what == "render" else _of_a_bundle(args)
+    alone = {"render": _render, "training": _training}
+    result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
     return 0
@@ -66,6 +72,20 @@ def _render(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_render.measure(args)
     bench_render.show(result)
+    return result
+
+
+def _training(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs torch alone."""
+    from safe_o2o_ros.cli.extras import TRAIN, require
+
+    require(TRAIN)
+    if not 1 <= args.repeats <= 1000:
+        raise UsageError("--repeats must be between 1 and 1000")
+    from safe_o2o_ros.cli import bench_training
+
+    result = bench_training.measure(args)
+    bench_training.show(result)
     return result
 
 

@@ -22,9 +22,11 @@ ROS = (
 )
 SIM = ("mujoco", "gymnasium")
 INFERENCE = ("onnxruntime",)
+TRAIN = ("torch",)
 _INSTALL = {
     ROS: "ROS 2 ({}) is not installed: run `pip install 'safe_o2o_ros[ros]'`, or source your ROS 2",
     SIM: "the simulator ({}) is not installed: run `pip install 'safe_o2o_ros[sim]'`",
+    TRAIN: "training ({}) is not installed: run `pip install 'safe_o2o_ros[train]'`",
     INFERENCE: "ONNX Runtime ({}) is not installed: run `pip install 'safe_o2o_ros[cpu]'`, or `[gpu]`",
 }
 

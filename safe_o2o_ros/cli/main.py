@@ -52,3 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+if __name__ == "__main__":  # `torchrun -m safe_o2o_ros.cli.main pretrain ...`
+    sys.exit(main())

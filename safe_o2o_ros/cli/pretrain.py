@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError("training needs torch: run `pip install safe_o2o_ros[train]`") from error
+    from safe_o2o_ros.learning import distributed
     from safe_o2o_ros.learning.calibrate import calibrate, nothing_certified
     from safe_o2o_ros.learning.config import resolve
     from safe_o2o_ros.learning.dataset import load_dataset
@@ -81,26 +82,31 @@ def run(args: argparse.Namespace) -> int:
     device = device_of(args.device, torch.cuda.is_available())
     run_dir = _check(args)
     selection = None if args.selection is None else _seed_range(args.selection)
-    console = Console()
-    with bars(console) as report:
-        dataset = load_dataset(
-            args.data, config.world_model.length, lambda done, total: report("load", done, total, {})
-        )
-        _warn(console, f"left out of {args.data}", dataset.skipped)
-        reason = _no_safety(args, dataset)
-        if reason is not None:
-            _warn(console, "this bundle's filter will certify nothing", [reason])
-        elif args.calibration is None:
-            _warn(console, "no --calibration", [_OWN_DATA.format(len(dataset.start))])
-        writer = SummaryWriter(str(run_dir / "tensorboard"))
+    with distributed.ranks(device) as device:
+        leads = distributed.rank() == 0
+        console = Console(quiet=not leads)
+        with bars(console) as report:
+            dataset = load_dataset(
+                args.data, config.world_model.length, lambda done, total: report("load", done, total, {})
+            )
+            _warn(console, f"left out of {args.data}", dataset.skipped)
+            reason = _no_safety(args, dataset)
+            if reason is not None:
+                _warn(console, "this bundle's filter will certify nothing", [reason])
+            elif args.calibration is None:
+                _warn(console, "no --calibration", [_OWN_DATA.format(len(dataset.start))])
+            writer = SummaryWriter(str(run_dir / "tensorboard")) if leads else None
 
-        def log(phase: str, step: int, scalars: dict[str, float]) -> None:
-            for name, value in scalars.items():
-                writer.add_scalar(f"{phase}/{name}", value, step)
+            def log(phase: str, step: int, scalars: dict[str, float]) -> None:
+                assert writer is not None  # only the first process logs
+                for name, value in scalars.items():
+                    writer.add_scalar(f"{phase}/{name}", value, step)
 
-        method = train if args.method == "fosp" else train_clone
-        finished = method(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
-        writer.close()
+            method = train if args.method == "fosp" else train_clone
+            finished = method(config, dataset, run_dir, log, report, device, args.budget_minutes * 60.0)
+            if writer is None:
+                return 0  # the first process exports
+            writer.close()
     seeds = {"training": seed_ranges(dataset)}
     held_out, source = dataset, "training episodes"
     if args.calibration is not None:

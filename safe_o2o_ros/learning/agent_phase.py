@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from safe_o2o_ros.learning import losses
+from safe_o2o_ros.learning import distributed, losses
 from safe_o2o_ros.learning.agent import Agent, Multiplier
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.latents import Latents
@@ -36,9 +36,9 @@ class Transitions:
         self.action, self.reward = action, reward
         self.cost, self.cont, self.margin, self.rows = cost, cont, margin, rows
 
-    def draw(self, rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
-        """A uniform batch of transitions."""
-        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch))]
+    def draw(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> dict[str, Tensor]:
+        """A uniform batch of transitions; of those drawn only `part` is returned."""
+        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch)[part])]
         return {
             "feature": self.feature[rows],
             "scrambled": self.scrambled[rows],
@@ -90,6 +90,10 @@ class AgentPhase:
         c = config.agent
         self.multiplier = Multiplier(c.multiplier, c.penalty).to(device)
         self.cost_limit = losses.discounted_limit(c.cost_limit, action_repeat, c.gamma)
+        self.part = distributed.part(c.batch)
+        critics = [m for name, m in agent.named_children() if name not in ("actor", "targets")]
+        self.critic_terms = distributed.averaged(critics, self.critic_losses, some_unused=True)
+        self.actor_terms = distributed.averaged([agent.actor], self.actor_loss)
         lr = c.learning_rate
         self.critic_optimiser = torch.optim.Adam(agent.critics(), lr=lr, fused=True)
         self.actor_optimiser = torch.optim.Adam(agent.actor.parameters(), lr=lr, fused=True)
@@ -109,34 +113,37 @@ class AgentPhase:
         """See Phase."""
         c = self.config.agent
         rng = np.random.default_rng((self.config.seed, 1, step))
-        batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch).items()}
-        terms = self.in_sample_losses(batch) if c.in_sample else {}
+        batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch, self.part).items()}
         for group in (*self.critic_optimiser.param_groups, *self.actor_optimiser.param_groups):
             group["lr"] = cosine(step, c.steps, 1, c.learning_rate, 0.1 * c.learning_rate)
         evaluates, acts = step >= c.evaluation_from * c.steps, step >= c.actor_from * c.steps
         dreams = acts and c.actor_learns == "imagination"
         imagined = None
         if dreams or (evaluates and step % c.imagine_every == 0):
-            imagined = self.imagine(batch["feature"][: c.imagine_batch])
-        if evaluates:
-            terms |= self.evaluation_losses(batch, imagined)
-        if terms:
+            imagined = self.imagine(batch["feature"][: max(1, c.imagine_batch // distributed.world())])
+        terms = {}
+        if c.in_sample or evaluates:
+            terms = self.critic_terms(batch, evaluates, imagined)
             self.critic_optimiser.zero_grad(set_to_none=True)
             torch.stack(list(terms.values())).sum().backward()
             nn.utils.clip_grad_norm_(self.agent.critics(), 10.0, foreach=True)
             self.critic_optimiser.step()
             self.agent.follow(c.target_rate)
         if acts:
-            if dreams and imagined is not None:
-                loss, extra = self.imagined_actor_loss(imagined)
-            else:
-                loss, extra = self.actor_loss(batch)
+            loss, extra = self.actor_terms(batch, imagined if dreams else None)
             self.actor_optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.agent.actor.parameters(), 10.0, foreach=True)
             self.actor_optimiser.step()
             terms |= {"actor": loss, **extra}
         return {k: v.detach() for k, v in terms.items()}
+
+    def critic_losses(
+        self, batch: dict[str, Tensor], evaluate: bool, imagined: Imagined | None
+    ) -> dict[str, Tensor]:
+        """What trains the critics, the two that evaluate the current actor where `evaluate`."""
+        terms = self.in_sample_losses(batch) if self.config.agent.in_sample else {}
+        return terms | self.evaluation_losses(batch, imagined) if evaluate else terms
 
     def in_sample_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Expectile critics of reward (upper), cost and reachability (lower); data actions only."""
@@ -217,8 +224,12 @@ class AgentPhase:
         alive = torch.cumprod(torch.cat([torch.ones_like(cont[:, :1]), cont[:, :-1]], 1), 1)
         return Imagined(torch.stack(features, 1), torch.stack(draws, 1), reward_returns, cost_returns, alive)
 
-    def actor_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Advantage-weighted log-likelihood of data actions; no gradient through the weights."""
+    def actor_loss(
+        self, batch: dict[str, Tensor], imagined: Imagined | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted log-likelihood of data actions, no gradient through the weights; or what was imagined."""
+        if imagined is not None:
+            return self.imagined_actor_loss(imagined)
         agent, c = self.agent, self.config.agent
         s, a = batch["feature"], batch["action"]
         weights, extra = self.data_weights(s, a)
@@ -264,7 +275,10 @@ class AgentPhase:
         s, a = imagined.feature.flatten(0, 1), imagined.drawn.flatten(0, 1)
         with torch.no_grad():
             reward_value, cost_value = self.state_values(s)
-            cost = imagined.cost_returns.mean()
+            # One number for all processes, so that they keep one multiplier.
+            cost = reward_value.new_tensor(
+                distributed.mean({"cost": float(imagined.cost_returns.mean())})["cost"]
+            )
             m.value, m.penalty = losses.augmented_multiplier(
                 m.value, m.penalty, cost - self.cost_limit, c.penalty_growth
             )

@@ -85,9 +85,16 @@ class Dataset:
         return float(np.std(returns[self.transitions]))
 
     def windows(
-        self, rng: np.random.Generator, batch: int, length: int, mirror: float = 0.0
+        self,
+        rng: np.random.Generator,
+        batch: int,
+        length: int,
+        mirror: float = 0.0,
+        part: slice = slice(None),
     ) -> dict[str, Tensor]:
         """A batch of random windows for `WorldModel.loss`; a share `mirror` of them as seen in a mirror.
+
+        Of the `batch` windows drawn only `part` is returned.
 
         A window that would stick out of its episode is moved inside: else the first and the last steps,
         where the goal of an episode that ends is reached, would hardly ever be drawn.
@@ -96,14 +103,14 @@ class Dataset:
         episode = rng.choice(len(self.start), size=batch, p=places / places.sum())
         offset = (rng.random(batch) * places[episode]).astype(np.int64) - (length - 1)
         first = self.start[episode] + np.clip(offset, 0, self.length[episode] - length)
-        rows = first[:, None] + np.arange(length)
+        # Always drawn, so that the windows do not depend on whether they are mirrored.
+        flip = (rng.random(batch) < mirror)[part]
+        rows = first[part, None] + np.arange(length)
         previous = np.maximum(rows - 1, 0)
-        is_first = np.zeros((batch, length), np.float32)
+        is_first = np.zeros(rows.shape, np.float32)
         is_first[:, 0] = 1.0
         image, action, before = self.image[rows], self.action[rows], self.action[previous]
         ring, landmarks = self.ring[rows], self.landmarks[rows]
-        # Always drawn, so that the windows do not depend on whether they are mirrored.
-        flip = rng.random(batch) < mirror
         if flip.any():
             image[flip] = image[flip][:, :, :, ::-1]
             action[flip] = self.adapter.mirrored(action[flip])
@@ -163,7 +170,8 @@ def load_dataset(
         reward[row : row + steps] = episode.rewards
         cost[row : row + steps] = episode.costs
         cont[row + steps - 1] = 0.0 if episode.terminated else 1.0
-        imitate[row : row + steps] = safe_in_hindsight(episode.costs)
+        if not _careful(episode):
+            imitate[row : row + steps] = safe_in_hindsight(episode.costs)
         if SOURCE in episode.extras:
             imitate[row : row + steps] *= episode.extras[SOURCE][:steps] < NOT_A_DEMONSTRATOR
         for column in MARGINS:
@@ -195,6 +203,14 @@ def load_dataset(
         metadata,
         tuple(skipped),
     )
+
+
+def _careful(episode: Episode) -> bool:
+    """Whether the driver is known to avoid costs: then also what it did just before one is worth imitating.
+
+    It braked, or steered away, and something else had brought it there. A hindsight would take away just these.
+    """
+    return str(episode.metadata.get("demonstrator", "")).startswith("safe")
 
 
 HINDSIGHT, WAY_OUT = 10, 6

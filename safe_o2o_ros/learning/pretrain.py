@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.learning import distributed
 from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
@@ -212,7 +213,8 @@ def prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> Pretrain
     """
     config = fit_config(config, dataset)
     run_dir.mkdir(parents=True, exist_ok=True)
-    note_config(config, run_dir)
+    if distributed.rank() == 0:
+        note_config(config, run_dir)
     keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from safe_o2o_ros.learning import distributed
 from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.trainer import cosine
@@ -37,6 +38,8 @@ class SequencePhase:
         self.name = name
         self.model, self.dataset, self.config, self.device = model, dataset, config, device
         self.schedule = schedule
+        self.part = distributed.part(schedule.batch)
+        self.loss = distributed.averaged([model], model.loss)  # type: ignore[arg-type]  # a SequenceModel's
         self.optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, eps=1e-7, fused=True)
 
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -47,15 +50,14 @@ class SequencePhase:
         """See Phase."""
         c = self.schedule
         rng = np.random.default_rng((self.config.seed, step))
-        batch = {
-            k: v.to(self.device) for k, v in self.dataset.windows(rng, c.batch, c.length, c.mirror).items()
-        }
+        windows = self.dataset.windows(rng, c.batch, c.length, c.mirror, self.part)
+        batch = {k: v.to(self.device) for k, v in windows.items()}
         for group in self.optimiser.param_groups:
             group["lr"] = cosine(step, c.steps, c.warmup, c.learning_rate, c.final_learning_rate)
         self.optimiser.zero_grad(set_to_none=True)
         reduced = self.config.precision == "bfloat16"
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=reduced):
-            loss, terms = self.model.loss(batch)  # type: ignore[operator]  # nn.Module hides the protocol
+            loss, terms = self.loss(batch)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.clip, foreach=True)
         self.optimiser.step()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from safe_o2o_ros.errors import NonFiniteError
-from safe_o2o_ros.learning import checkpoint
+from safe_o2o_ros.learning import checkpoint, distributed
 
 Log = Callable[[str, int, dict[str, float]], None]
 """log(phase, step, scalars)."""
@@ -64,27 +64,27 @@ def run_phase(
         first = int(state["step"])
         clock = Clock(float(state["cpu_s"]), float(state["wall_s"]))
     for step in range(first, steps):
-        if clock.cpu_s >= budget_s:
+        if distributed.decided(clock.cpu_s >= budget_s):
             break
         cpu, wall = time.process_time(), time.monotonic()
-        torch.manual_seed((seed << 32) + step)
+        torch.manual_seed((seed << 32) + (distributed.rank() << 26) + step)
         scalars = phase.update(step)
         clock.cpu_s += time.process_time() - cpu
         clock.wall_s += time.monotonic() - wall
         done = step + 1
         shown, saved = done % 20 == 0 or done == steps, done % checkpoint_every == 0 or done == steps
         if shown or saved:
-            values = {k: float(v) for k, v in scalars.items()}
+            values = distributed.mean({k: float(v) for k, v in scalars.items()})
             bad = [k for k, v in values.items() if not math.isfinite(v)]
             if bad:
                 raise NonFiniteError(
                     f"{phase.name}: {bad[0]} is not finite at update {done}: lower the learning rate and "
                     "start again from the last checkpoint"
                 )
-        if shown:
+        if shown and distributed.rank() == 0:
             log(phase.name, done, values)
             progress(phase.name, done, steps, values)
-        if saved:
+        if saved and distributed.rank() == 0:
             _save(path, phase, done, clock)
     return clock
 

@@ -88,7 +88,6 @@ class WorldModel(nn.Module):
             "reward": self.reward.loss(transition, batch["reward"]).mean(),
             "cost": self.cost.loss(transition, batch["cost"]).mean(),
             "continue": self.cont.loss(transition, batch["cont"]).mean(),
-            **self.percept.losses(percept, batch),
             # Imagination has no image: it guesses the percept. No gradient into either state.
             "guess": (self.guess(dynamics_state.detach()) - percept.detach()).square().mean(),
         }
@@ -100,9 +99,11 @@ class WorldModel(nn.Module):
             + terms["reward"]
             + terms["cost"]
             + terms["continue"]
-            + s.percept(terms)
             + terms["guess"]
         )
+        if any(p.requires_grad for p in self.percept.parameters()):  # else it was trained before
+            terms |= self.percept.losses(percept, batch)
+            total = total + s.percept(terms)
         with torch.no_grad():
             terms["kl"] = kl(post, prior).mean()
         return total, terms
