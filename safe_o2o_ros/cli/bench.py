@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency beside the bare networks, stop times after a kill, a soak, rendering, training."""
+"""`safe-o2o bench`: latency beside the bare networks, stops after a kill, a soak, rendering, training."""
 
 from __future__ import annotations
 

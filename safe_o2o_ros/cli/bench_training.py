@@ -36,11 +36,11 @@ SIDE = 2048
 """Side of the square matrices."""
 CAMERAS = ("front", "back")
 COMPUTED = (
-    f"world model: {BATCH} windows of {LENGTH} steps, both cameras (6 channels, 64 x 64); losses of all heads, "
-    "the decoder on all steps; backward through everything; gradient clipping; Adam",
+    f"world model: {BATCH} windows of {LENGTH} steps, both cameras (6 channels, 64 x 64); losses of all "
+    "heads, the decoder on all steps; backward through everything; gradient clipping; Adam",
     f"agent: critics of reward, cost and reachability on {STARTS} transitions; the actor rolled out for "
-    f"{HORIZON} steps in the world model from {STARTS} states, critics of the actor on their TD(lambda) returns "
-    "and on the data; backward, clipping, Adam, target networks; then the actor's own loss and update",
+    f"{HORIZON} steps in the world model from {STARTS} states, critics of the actor on their TD(lambda) "
+    "returns and on the data; backward, clipping, Adam, target networks; then the actor's loss and update",
     "counted: convolutions and matrix products, forward and backward, by torch's FlopCounterMode; nothing "
     "element-wise, no optimiser",
     f"matrix rate: products of two {SIDE} x {SIDE} float32 matrices, before and after every update",
@@ -63,12 +63,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "threads": args.threads,
         "updates": args.repeats,
         "load_average": round(os.getloadavg()[0], 2),
-        "precisions": {name: _measure(dataset, name, args.repeats) for name in PRECISIONS},
+        "precisions": {name: update_rates(dataset, settings(name), args.repeats) for name in PRECISIONS},
     }
 
 
 def write_noise(directory: Path, episodes: int = 8, steps: int = 80) -> None:
-    """A segment store of random images, actions and outcomes: what they show does not change the arithmetic."""
+    """A segment store of random images, actions and outcomes: the arithmetic is the same."""
     rng = np.random.default_rng(0)
     manifest = Manifest(
         task="PointGoal1",
@@ -116,8 +116,9 @@ def settings(precision: str) -> PretrainConfig:
     )
 
 
-def _measure(dataset: Dataset, precision: str, repeats: int) -> dict[str, Any]:
-    config = fit_config(settings(precision), dataset)
+def update_rates(dataset: Dataset, config: PretrainConfig, repeats: int) -> dict[str, Any]:
+    """Operations, median time and shares of the matrix rate, of both parts of an update and of the whole."""
+    config = fit_config(config, dataset)
     torch.manual_seed(0)
     model = WorldModel(config.model, config.scales)
     world = SequencePhase("world_model", model, dataset, config, config.world_model, "cpu")
@@ -196,7 +197,9 @@ def show(result: dict[str, Any]) -> None:
                 f"{100.0 * row['share']:.0f} %",
                 f"{100.0 * row['share_of_processor_time']:.0f} %",
             )
-        table.add_row(precision, "matrix product", "", "", f"{measured['matrix_gflop_s']:.0f}", "100 %", "100 %")
+        table.add_row(
+            precision, "matrix product", "", "", f"{measured['matrix_gflop_s']:.0f}", "100 %", "100 %"
+        )
         table.add_section()
     console = Console()
     console.print(table)

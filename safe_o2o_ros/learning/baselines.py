@@ -16,7 +16,7 @@ from safe_o2o_ros.learning.calibrate import calibrate, nothing_certified
 from safe_o2o_ros.learning.config import PROFILES, PretrainConfig, from_json, override
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
-from safe_o2o_ros.learning.methods import configured, twin
+from safe_o2o_ros.learning.methods import configured, twins
 from safe_o2o_ros.learning.package import package, seed_ranges
 from safe_o2o_ros.learning.pretrain import fit_config, note_config, prepare, train_agent, without_safety
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress
@@ -206,8 +206,7 @@ def train_method(
     Resumes in `folder`, which is claimed; takes over the agent beside it of a method with the same training.
     """
     dataset = ground.training.dataset
-    other = twin(name, config)
-    if other is not None:
+    for other in twins(name, config):
         _take_agent(folder, folder.parent / other, configured(other, config), ground.key)
     config = prepare(configured(name, config), dataset, folder)
     run = train_agent(

@@ -77,7 +77,10 @@ class AgentTraining:
     """Share of the steps after which the critics that evaluate the actor start."""
     action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
-    risk_price: float = 16.0
+    margin_near_m: float = 0.1
+    """Least margin ahead, in metres, below which the percept's margin head adds risk; 0 = it is not asked.
+    Acts at deployment only, and where the data measured margins."""
+    risk_price: float = 32.0
     """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
@@ -128,6 +131,8 @@ class PretrainConfig:
     """CPU threads of torch: two beside a busy neighbour are slower than one."""
     precision: str = "bfloat16"
     """Autocast type of the convolutions: "bfloat16" or "float32"."""
+    compile: bool = False
+    """Compile the convolutions (torch.compile): needs a C++ compiler on CPU, Triton on a GPU."""
     model: ModelConfig = field(default_factory=ModelConfig)
     scales: LossScales = field(default_factory=LossScales)
     percept: SequenceTraining = field(default_factory=lambda: SequenceTraining(steps=0))
@@ -220,13 +225,15 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
     if dataclasses.is_dataclass(old):
         raise UsageError(f"setting '{key}' is a group: name one of its fields")
     try:
-        value = type(old)(text)
-    except ValueError:
+        # bool("false") is True, so truth values are looked up.
+        value = _TRUTH[text.lower()] if isinstance(old, bool) else type(old)(text)
+    except (ValueError, KeyError):
         raise UsageError(f"setting '{key}' must be of type {type(old).__name__}, got '{text}'") from None
     _check(key, value)
     return dataclasses.replace(node, **{path[0]: value})
 
 
+_TRUTH = {"true": True, "false": False}
 _CHOICES = {
     "precision": PRECISIONS,
     "driver": DRIVERS,
@@ -242,7 +249,7 @@ _SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror"}
 def _check(key: str, value: Any) -> None:
     """Raise UsageError when an overridden value is outside its range."""
     name = key.split(".")[-1]
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         low = 0 if name in _FROM_ZERO else 1
         if value < low:
             raise UsageError(f"setting '{key}' must be {low} or more, got {value}")

@@ -208,7 +208,7 @@ def load_dataset(
 def _careful(episode: Episode) -> bool:
     """Whether the driver is known to avoid costs: then also what it did just before one is worth imitating.
 
-    It braked, or steered away, and something else had brought it there. A hindsight would take away just these.
+    It braked, or steered away, and something else had brought it there: hindsight would take just that away.
     """
     return str(episode.metadata.get("demonstrator", "")).startswith("safe")
 

@@ -57,6 +57,7 @@ METHODS: dict[str, Method] = {
     ),
     "no_reach_weight": Method("weights without reachability", True, lambda c: {"weights": "reward"}),
     "no_data_critics": Method("no choice by critics", True, lambda c: {"driver": "actor"}),
+    "no_margin_head": Method("risk without the margin head", True, lambda c: {"margin_near_m": 0.0}),
     # They choose, so they must know as long as those of ours what the actor does.
     "policy_critics": Method(
         "choice by the policy's critics",
@@ -67,19 +68,19 @@ METHODS: dict[str, Method] = {
 """Name -> method, in the order of tables. Losses and weights they switch: AgentTraining's fields."""
 
 
-_AT_DEPLOYMENT = ("driver", "risk_price", "kappa")
+_AT_DEPLOYMENT = ("driver", "risk_price", "margin_near_m", "kappa")
 """Settings that no update looks at."""
 
 
-def twin(name: str, config: PretrainConfig) -> str | None:
-    """The first other method whose training is the same, so that one agent serves both; None without one."""
-    mine = configured(name, config).agent
+def twins(name: str, config: PretrainConfig) -> list[str]:
+    """The other methods whose training is the same, so that one agent serves all of them."""
+    mine, found = configured(name, config).agent, []
     for other in METHODS:
         its = configured(other, config).agent
         shared = dataclasses.replace(its, **{key: getattr(mine, key) for key in _AT_DEPLOYMENT})
         if other != name and shared == mine and its.in_sample == mine.in_sample:
-            return other
-    return None
+            found.append(other)
+    return found
 
 
 def configured(name: str, config: PretrainConfig) -> PretrainConfig:

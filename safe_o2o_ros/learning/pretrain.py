@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -31,6 +32,8 @@ from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
+from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
+from safe_o2o_ros.world_model.vision import compiled_convolutions
 
 
 class Score(Protocol):
@@ -129,10 +132,14 @@ def train_agent(
     round_weights(model)
     round_weights(agent)
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
+    measured = bool(np.isfinite(dataset.margin).any())
+    risk = RiskBound(
+        agent.q_reach, model.percept, config.model.dynamics, config.agent.margin_near_m if measured else 0.0
+    )
     graphs = Graphs(
         model,
-        _policy_graph(config, model, agent, sigma),
-        SafetyGraph(agent.q_reach, agent.v_reach, agent.q_cost) if config.agent.in_sample else NoSafety(),
+        _policy_graph(config, model, agent, risk, sigma),
+        SafetyGraph(risk, agent.v_reach, agent.q_cost) if config.agent.in_sample else NoSafety(),
         config.model.feature,
         config.model.state,
     )
@@ -141,21 +148,24 @@ def train_agent(
         seen = cache_latents(model, dataset, "cpu") if seen is None else seen
         if not config.agent.in_sample:
             return Scores(np.ones(len(dataset.transitions), np.float32), seen.surprise.numpy())
-        return Scores(_executed_risk(agent, transitions(seen, dataset)).numpy(), seen.surprise.numpy())
+        return Scores(_executed_risk(risk, transitions(seen, dataset)).numpy(), seen.surprise.numpy())
 
     return Run(config, dataset, graphs, sigma, score, {**clocks, "agent": clock})
 
 
-def _policy_graph(config: PretrainConfig, model: WorldModel, agent: Agent, sigma: float) -> PolicyGraph:
+def _policy_graph(
+    config: PretrainConfig, model: WorldModel, agent: Agent, risk: RiskBound, sigma: float
+) -> PolicyGraph:
     by, c = config.agent.driver, config.agent
     evaluation = (agent.pi_reward, agent.pi_cost)
-    # The choice has one price: of a certain violation, or of a unit of cost.
-    choosing, price = (
-        (evaluation, c.kappa) if by == "policy_critics" else ((agent.q_reward, agent.q_reach), c.risk_price)
-    )
     actor = PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor
-    choose = by in ("critics", "policy_critics")
-    return PolicyGraph([actor], choosing, evaluation, Prices(price, c.kappa, sigma, choose=choose))
+    if by == "policy_critics":
+        prices = Prices(c.kappa, c.kappa, sigma, despair=math.inf)
+        return PolicyGraph([actor], (agent.pi_reward, UpperBound(agent.pi_cost)), evaluation, prices)
+    # Whom risk costs nothing, nothing drives to despair.
+    despair = c.threshold if c.risk_price > 0.0 else math.inf
+    prices = Prices(c.risk_price, c.kappa, sigma, choose=by == "critics", despair=despair)
+    return PolicyGraph([actor], (agent.q_reward, risk), evaluation, prices)
 
 
 def train_clone(
@@ -233,22 +243,23 @@ def _sequence_phase(
     device: str,
     budget_s: float,
 ) -> Clock:
-    return run_phase(
-        SequencePhase(name, model, dataset, config, schedule, device),
-        schedule.steps,
-        config.seed,
-        run_dir / f"{name}.pt",
-        schedule.checkpoint_every,
-        log,
-        progress,
-        budget_s,
-    )
+    with compiled_convolutions(model) if config.compile else contextlib.nullcontext():
+        return run_phase(
+            SequencePhase(name, model, dataset, config, schedule, device),
+            schedule.steps,
+            config.seed,
+            run_dir / f"{name}.pt",
+            schedule.checkpoint_every,
+            log,
+            progress,
+            budget_s,
+        )
 
 
 @torch.no_grad()
-def _executed_risk(agent: Agent, data: Transitions) -> Tensor:
-    """(M,) the ensemble's upper bound for every recorded action."""
-    blocks = [agent.q_reach(data.feature[r], data.action[r]).amax(0) for r in data.rows.split(4096)]
+def _executed_risk(risk: RiskBound, data: Transitions) -> Tensor:
+    """(M,) the upper bound for every recorded action."""
+    blocks = [risk(data.feature[r], data.action[r]) for r in data.rows.split(4096)]
     return torch.cat(blocks)
 
 

@@ -19,6 +19,7 @@ from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 
 OPSET = 18
 
@@ -62,6 +63,8 @@ class EncoderGraph(nn.Module):
 
 LEAST_WEIGHT = 0.1
 """Share of a mixture below which a component's proposals are not considered: they are off the data."""
+GRID_LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Of each channel, effective units, where every proposal is risky."""
 
 
 @dataclass(frozen=True)
@@ -76,40 +79,55 @@ class Prices:
     """The data set's return standard deviation, which makes scores comparable over bundles."""
     choose: bool = True
     """The in-sample critics choose among the proposals; False: the likeliest component's mean is taken."""
+    despair: float = 1.0
+    """Risk of the best proposal above which any action may be chosen: drivers seldom show a way out of where
+    they never get themselves. 1: never."""
 
 
 class PolicyGraph(nn.Module):
     """policy.onnx: one action and one score per actor.
 
     An actor proposes what the data would do, the in-sample critics choose: the proposal with the highest
-    min Q_r - price * max phi_Q. (As in IDQL, arXiv 2304.10573, for reward; the risk is ours.)
+    min Q_r - price * risk. (As in IDQL, arXiv 2304.10573, for reward; the risk is ours.) Where every proposal
+    is risky, a grid over all actions is considered too: random bursts in the data cover them.
     """
+
+    grid: Tensor
+    """(G, A) effective actions."""
 
     def __init__(
         self,
         actors: list[Actor],
-        in_sample: tuple[QEnsemble, QEnsemble],
+        choosing: tuple[QEnsemble, RiskBound | UpperBound],
         evaluation: tuple[QEnsemble, QEnsemble],
         prices: Prices,
     ) -> None:
-        """`in_sample`: (Q_r, phi_Q); `evaluation`: (Q_r, Q_c) of the current policy, for the score."""
+        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, for the score."""
         super().__init__()
         self.actors = nn.ModuleList(actors)
-        self.choose_reward, self.choose_risk = in_sample
+        self.choose_reward, self.choose_risk = choosing
         self.q_reward, self.q_cost = evaluation
         self.prices = prices
+        levels = torch.tensor(GRID_LEVELS)
+        self.register_buffer("grid", torch.cartesian_prod(*[levels] * actors[0].action_dim))
 
     def choose(self, actor: Actor, latent: Tensor) -> Tensor:
         """The actor's best proposal (B, A)."""
         if not self.prices.choose:
             return actor.likeliest(latent)
         actions, log_weight = actor.proposals(latent)
-        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
-        worth = self.choose_reward(features, actions).amin(0)
-        worth = worth - self.prices.risk * self.choose_risk(features, actions).amax(0)
         # The likeliest component always stays, so there is always a choice.
         floor = torch.clamp(log_weight.amax(-1, keepdim=True), max=math.log(LEAST_WEIGHT))
-        worth = torch.where(log_weight >= floor, worth, torch.full_like(worth, -1e9))
+        allowed = log_weight >= floor
+        anything = self.grid.expand(latent.shape[0], -1, -1)  # not len(): the export would fix the batch
+        actions = torch.cat([actions, anything], 1)
+        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
+        risk = self.choose_risk(features, actions)
+        proposed = risk[:, : allowed.shape[1]]
+        least = torch.where(allowed, proposed, torch.full_like(proposed, 2.0)).amin(-1, keepdim=True)
+        desperate = (least > self.prices.despair).expand(-1, anything.shape[1])
+        worth = self.choose_reward(features, actions).amin(0) - self.prices.risk * risk
+        worth = torch.where(torch.cat([allowed, desperate], 1), worth, torch.full_like(worth, -1e9))
         best = worth.argmax(-1)
         return actions.gather(1, best[:, None, None].expand(-1, 1, actions.shape[-1])).squeeze(1)
 
@@ -125,14 +143,14 @@ class PolicyGraph(nn.Module):
 class SafetyGraph(nn.Module):
     """safety.onnx: ensemble's upper bounds for a batch of commands in one state."""
 
-    def __init__(self, q_reach: QEnsemble, v_reach: VCritic, q_cost: QEnsemble) -> None:
+    def __init__(self, risk: RiskBound, v_reach: VCritic, q_cost: QEnsemble) -> None:
         super().__init__()
-        self.q_reach, self.v_reach, self.q_cost = q_reach, v_reach, q_cost
+        self.risk, self.v_reach, self.q_cost = risk, v_reach, q_cost
 
     def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """risk (B, K), cost (B, K), state_risk (B, 1)."""
         features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
-        risk = self.q_reach(features, actions).amax(0)
+        risk = self.risk(features, actions)
         cost = self.q_cost(features, actions).amax(0)
         return risk, cost, self.v_reach(latent).unsqueeze(-1)
 

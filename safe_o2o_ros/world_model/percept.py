@@ -63,6 +63,10 @@ class Percept(nn.Module):
             "geometry": self._geometry_loss(states, batch["ring"], batch["landmarks"]),
         }
 
+    def least_margin(self, state: Tensor, action: Tensor) -> Tensor:
+        """Metres (...) to what costs at the nearest moment within FORESIGHT periods of an action (..., A)."""
+        return self.margin(torch.cat([state, action], -1))[..., 1].float() * _MARGIN_UNIT_M
+
     def _geometry_loss(self, states: Tensor, ring: Tensor, landmarks: Tensor) -> Tensor:
         """Squared error, where it was measured, of nearness around the robot and of the landmarks.
 

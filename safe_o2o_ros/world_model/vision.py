@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -127,3 +129,19 @@ class ImageDecoder(nn.Module):
         x = self.project(feature).view(-1, self.depth, self.side, self.side)
         x = x.contiguous(memory_format=torch.channels_last)
         return self.net(x).permute(0, 2, 3, 1)
+
+
+@contextlib.contextmanager
+def compiled_convolutions(model: nn.Module) -> Iterator[None]:
+    """Run the encoders and decoders in `model` through torch.compile for the time of the block.
+
+    Names and values of the weights stay. Afterwards they run as before, since what is exported is traced.
+    """
+    parts = [part for part in model.modules() if isinstance(part, ImageEncoder | ImageDecoder)]
+    for part in parts:
+        part.compile()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part._compiled_call_impl = None

@@ -15,7 +15,7 @@ from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Imagined, Transitions
 from safe_o2o_ros.learning.config import PretrainConfig, resolve
 from safe_o2o_ros.learning.latents import Latents
-from safe_o2o_ros.learning.methods import METHODS, configured, twin
+from safe_o2o_ros.learning.methods import METHODS, configured, twins
 from safe_o2o_ros.learning.trainer import run_phase
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
@@ -110,16 +110,18 @@ def test_a_method_changes_what_it_says_and_nothing_else() -> None:
         "upper_safety_expectile": {"tau_cost": 0.75, "tau_reach": 0.875},
         "no_reach_weight": {"weights": "reward"},
         "no_data_critics": {"driver": "actor"},
+        "no_margin_head": {"margin_near_m": 0.0},
         "policy_critics": {"driver": "policy_critics", "evaluation_from": 0.2},
     }
 
 
 def test_methods_that_differ_at_deployment_alone_share_their_training() -> None:
-    assert {name: twin(name, BASE) for name in METHODS if twin(name, BASE)} == {
-        "ours": "no_data_critics",
-        "no_data_critics": "ours",
-        "reward_only": "no_reach_weight",
-        "no_reach_weight": "reward_only",
+    assert {name: twins(name, BASE) for name in METHODS if twins(name, BASE)} == {
+        "ours": ["no_data_critics", "no_margin_head"],
+        "no_data_critics": ["ours", "no_margin_head"],
+        "no_margin_head": ["ours", "no_data_critics"],
+        "reward_only": ["no_reach_weight"],
+        "no_reach_weight": ["reward_only"],
     }
 
 

@@ -17,7 +17,7 @@ from safe_o2o_ros.learning import distributed
 
 SETTINGS = "percept.steps=3 world_model.steps=3 agent.steps=6 agent.evaluation_from=0.5"
 
-TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 UPDATES = """
 import sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -29,7 +30,7 @@ PLACES = [("images", 4), ("images", 10), ("checkpoint", 2), ("agent", 15)]
 """Where the n-th call is the last one."""
 
 DRIVER = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from safe_o2o_ros.learning import agent_phase, checkpoint, sequence_phase
 from safe_o2o_ros.learning.config import resolve
@@ -54,7 +55,10 @@ def run(place, moment):
     else:  # between the bytes of a checkpoint and its name
         os.fsync = deadly(os.fsync, moment)
     silent = lambda *_: None
-    train(resolve("debug", settings), load_dataset(Path(store), 8), Path(run_dir), silent, silent)
+    def log(*row):
+        with open(f"{run_dir}.log", "a") as stream:
+            print(json.dumps(row), file=stream)
+    train(resolve("debug", settings), load_dataset(Path(store), 8), Path(run_dir), log, silent)
 
 store, run_dir = sys.argv[1:3]
 settings = dict(item.split("=") for item in sys.argv[3:])
@@ -105,7 +109,7 @@ def assert_equal(a: Any, b: Any, where: str = "") -> None:
         assert a == b, where
 
 
-def test_a_run_killed_four_times_ends_in_exactly_the_weights_of_one_that_never_was(
+def test_a_run_killed_four_times_logs_the_losses_and_ends_in_the_weights_of_one_that_was_not(
     store: Path, data: Dataset, tmp_path: Path
 ) -> None:
     config = resolve("debug", SETTINGS)
@@ -127,8 +131,13 @@ def test_a_run_killed_four_times_ends_in_exactly_the_weights_of_one_that_never_w
     # Killed in update 4 of the percept, in update 7 of the world model, while the checkpoint after its 8 + 2
     # updates is written, in update 15 of the agent.
     assert reached == [[3, 0, 0], [6, 4, 0], [6, 8, 0], [6, 10, 12]]
-    resumed = train(config, data, run_dir, silent, silent)
-    whole = train(config, data, tmp_path / "whole", silent, silent)
+    rows = [json.loads(line) for line in (tmp_path / "killed.log").read_text().splitlines()]
+    expected: list[list[Any]] = []
+    resumed = train(config, data, run_dir, lambda *row: rows.append([*row]), silent)
+    whole = train(config, data, tmp_path / "whole", lambda *row: expected.append([*row]), silent)
+    # Every logged loss, also those that the killed runs logged and that were computed a second time.
+    assert [row[:2] for row in expected] == [["percept", 6], ["world_model", 10], ["agent", 20]]
+    assert len(rows) >= 3 and all(row in expected for row in rows) and all(row in rows for row in expected)
     for name in (f"{phase}.pt" for phase in PHASES):
         states = [torch.load(d / name, weights_only=True) for d in (run_dir, tmp_path / "whole")]
         for state in states:

@@ -35,13 +35,26 @@ class Linear(nn.Module):
         return self.slope * action[..., 0].unsqueeze(0)
 
 
-def chosen(weights: tuple[float, float], reward: float, risk: float, price: float) -> list[float]:
+class Risk(Linear):
+    """Not an ensemble: offset + slope times the first action channel."""
+
+    def __init__(self, slope: float, offset: float = 0.0) -> None:
+        super().__init__(slope)
+        self.offset = offset
+
+    def forward(self, feature: Tensor, action: Tensor) -> Tensor:
+        return self.offset + self.slope * action[..., 0]
+
+
+def chosen(
+    weights: tuple[float, float], reward: float, risk: Risk, price: float, despair: float = 1.0
+) -> list[float]:
     zero = Linear(0.0)
     graph = PolicyGraph(
         [FixedActor(weights)],
-        (Linear(reward), Linear(risk)),  # type: ignore[arg-type]
+        (Linear(reward), risk),  # type: ignore[arg-type]
         (zero, zero),  # type: ignore[arg-type]
-        Prices(risk=price, kappa=1.0, sigma=1.0),
+        Prices(risk=price, kappa=1.0, sigma=1.0, despair=despair),
     )
     actions, _ = graph(torch.zeros(1, CONFIG.feature))
     return actions[0, 0].tolist()
@@ -57,22 +70,31 @@ def test_proposals_are_means_half_means_and_one_deviation_to_every_side():
 
 
 def test_without_a_price_the_most_rewarding_proposal_is_taken():
-    assert chosen((0.5, 0.5), reward=1.0, risk=1.0, price=0.0) == pytest.approx([0.9, 0.0])
+    assert chosen((0.5, 0.5), reward=1.0, risk=Risk(1.0), price=0.0) == pytest.approx([0.9, 0.0])
 
 
 def test_a_price_of_risk_turns_the_choice_around():
-    assert chosen((0.5, 0.5), reward=1.0, risk=1.0, price=3.0) == pytest.approx([-0.9, 0.0])
+    assert chosen((0.5, 0.5), reward=1.0, risk=Risk(1.0), price=3.0) == pytest.approx([-0.9, 0.0])
 
 
 def test_a_component_that_the_data_hardly_supports_is_not_considered():
-    assert chosen((0.95, 0.05), reward=-1.0, risk=0.0, price=0.0) == pytest.approx([0.4, 0.0])
+    assert chosen((0.95, 0.05), reward=-1.0, risk=Risk(0.0), price=0.0) == pytest.approx([0.4, 0.0])
+
+
+def test_where_every_proposal_is_risky_any_action_may_be_chosen():
+    # The proposals go down to -0.9, whose risk is 0.5 - 0.2 * 0.9 = 0.32; the grid to -1.
+    risk = Risk(0.2, offset=0.5)
+    assert chosen((0.5, 0.5), reward=0.0, risk=risk, price=1.0, despair=0.33) == pytest.approx([-0.9, 0.0])
+    assert chosen((0.5, 0.5), reward=0.0, risk=risk, price=1.0, despair=0.31)[0] == pytest.approx(-1.0)
+    # A component that is not considered does not spare the despair.
+    assert chosen((0.95, 0.05), reward=0.0, risk=risk, price=1.0, despair=0.33)[0] == pytest.approx(-1.0)
 
 
 def test_without_the_critics_choice_the_likeliest_mean_is_taken():
     zero = Linear(0.0)
     graph = PolicyGraph(
         [FixedActor((0.3, 0.7))],
-        (Linear(1.0), Linear(0.0)),
+        (Linear(1.0), Risk(0.0)),
         (zero, zero),
         Prices(risk=0.0, kappa=0.0, sigma=1.0, choose=False),
     )
