@@ -23,6 +23,7 @@ Learning, offline::
       learning/latents.py          its latents, cached
       learning/agent_phase.py      critics and actor (losses.py)
       learning/calibrate.py        thresholds
+      learning/methods.py          other agents on the same latents (cli/baselines.py)
       world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
 
 Around it: options.py, base.py -> graph.py (nodes and parameters, once) -> launch/deploy.launch.py or

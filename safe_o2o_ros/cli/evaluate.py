@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from safe_o2o_ros.cli.evaluate_table import print_rows
 
     console = Console()
-    records = _records(args, rows, console)
+    records = drive_rows(args, rows, console)
     print_rows(console, rows, records)
     if args.json is not None:
         write_json(args.json, records[0] if len(records) == 1 else records, "record")
@@ -73,8 +73,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--json {args.json} is no file in an existing directory: make the directory first")
 
 
-def _records(args: argparse.Namespace, rows: Sequence[Row], console: Any) -> list[dict[str, Any]]:
-    """Drive everything; one record for every row."""
+def drive_rows(args: argparse.Namespace, rows: Sequence[Row], console: Any) -> list[dict[str, Any]]:
+    """Drive everything; one record for every row. Of `args` it takes seed, episodes and workers."""
     from safe_o2o_ros.cli.evaluate_worker import Job, drive
     from safe_o2o_ros.cli.pool import parallel
     from safe_o2o_ros.report.record import evaluation_record

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from safe_o2o_ros.cli.training import bars, device_of, overrides_of
 from safe_o2o_ros.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -79,14 +78,14 @@ def run(args: argparse.Namespace) -> int:
     from safe_o2o_ros.learning.pretrain import train, train_clone, without_safety
     from safe_o2o_ros.world_model.model import WorldModel
 
-    config = resolve(args.config, _overrides(args.set))
-    device = _device(args.device, torch.cuda.is_available())
+    config = resolve(args.config, overrides_of(args.set))
+    device = device_of(args.device, torch.cuda.is_available())
     run_dir = _check(args)
     selection = None if args.selection is None else _seed_range(args.selection)
     with distributed.ranks(device) as device:
         leads = distributed.rank() == 0
         console = Console(quiet=not leads)
-        with _bars(console) as report:
+        with bars(console) as report:
             dataset = load_dataset(
                 args.data, config.world_model.length, lambda done, total: report("load", done, total, {})
             )
@@ -192,35 +191,6 @@ def _seed_range(text: str) -> list[int]:
     return [int(match[1]), int(match[2])]
 
 
-Report = Callable[[str, int, int, dict[str, float]], None]
-"""report(phase, done, total, scalars)."""
-
-_LINE_EVERY = 200
-"""Updates between log lines where there is no terminal for bars."""
-
-
-def _overrides(items: list[str]) -> dict[str, str]:
-    """--set KEY=VALUE as a mapping."""
-    overrides = {}
-    for item in items:
-        key, separator, value = item.partition("=")
-        if not separator:
-            raise UsageError(f"--set takes KEY=VALUE, got '{item}'")
-        overrides[key] = value
-    return overrides
-
-
-def _device(name: str, cuda: bool) -> str:
-    """The torch device of --device; `cuda`: one is there."""
-    if name == "auto":
-        return "cuda" if cuda else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise UsageError(f"unknown device '{name}': use auto, cpu or cuda")
-    if name != "cpu" and not cuda:
-        raise UsageError("no CUDA device is available: use --device cpu")
-    return name
-
-
 def _check(args: argparse.Namespace) -> Path:
     """What would otherwise be found wrong only after hours of training. Returns the run directory."""
     from safe_o2o_ros.bundle import check_target
@@ -245,27 +215,3 @@ def _check(args: argparse.Namespace) -> Path:
             f"cannot write to {error.filename} ({error.strerror}): choose another --out or --run-dir"
         ) from error
     return run_dir
-
-
-@contextlib.contextmanager
-def _bars(console: Console) -> Iterator[Report]:
-    """A progress bar for each phase; plain lines where the output is not a terminal."""
-    columns = (
-        TextColumn("{task.description:12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[scalars]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def report(phase: str, done: int, total: int, scalars: dict[str, float]) -> None:
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total, scalars="")
-            shown = "  ".join(f"{k} {v:.3g}" for k, v in list(scalars.items())[:7])
-            bars.update(tasks[phase], completed=done, scalars=shown)
-            if not console.is_terminal and (done % _LINE_EVERY == 0 or done == total):
-                console.print(f"{phase} {done}/{total}  {shown}", soft_wrap=True)
-
-        yield report

@@ -6,11 +6,23 @@ import copy
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.actor import Actor, PerceptActor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+
+
+class Multiplier(nn.Module):
+    """The price of cost and how fast it grows: numbers of training, kept with the weights."""
+
+    value: Tensor
+    penalty: Tensor
+
+    def __init__(self, value: float, penalty: float) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.tensor(value))
+        self.register_buffer("penalty", torch.tensor(penalty))
 
 
 class Agent(nn.Module):

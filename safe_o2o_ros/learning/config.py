@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import typing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
-DRIVERS = ("certified", "critics", "actor", "percept")
+DRIVERS = ("certified", "critics", "policy_critics", "actor", "percept")
 ACTOR_SEES = ("latent", "percept")
+ACTOR_LEARNS = ("data", "imagination")
+WEIGHTS = ("feasible", "reward", "equal")
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,29 @@ class AgentTraining:
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
     imitation, on the percept's part of the latent."""
+    actor_learns: str = "data"
+    """"data": from recorded actions by weighted likelihood; "imagination": from roll-outs in the world model,
+    by the policy gradient of reward under a limit on cost (losses.lagrangian_advantage)."""
+    weights: str = "feasible"
+    """Of recorded actions: "feasible" (losses.awr_weights), "reward" (its reward advantage alone) or "equal"
+    (plain behaviour cloning)."""
     driver: str = "certified"
     """Who drives: "certified" (the likeliest of the actor's proposals whose risk is certified), "critics"
-    (they choose among the proposals), "actor" (its likeliest component) or "percept" (the likeliest component
-    of the percept's imitation). Acts at deployment only."""
+    (the in-sample ones choose among the proposals), "policy_critics" (those of the current policy choose),
+    "actor" (its likeliest component) or "percept" (the likeliest component of the percept's imitation). Acts
+    at deployment only."""
     certified_risk: float = 0.15
     """Risk up to which a proposal counts as certified there. The filter's own threshold is calibrated."""
+    cost_limit: float = 2.0
+    """Cost in 1000 control steps that an actor which learns in imagination is allowed."""
+    multiplier: float = 0.01
+    """Where the price of cost starts, in reward per unit of cost."""
+    penalty: float = 2e-4
+    """How much the multiplier grows per unit of excess cost and update, at first."""
+    penalty_growth: float = 1e-4
+    """By which share the penalty grows per update."""
+    entropy: float = 3e-4
+    """Weight of the actor's entropy in imagination."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the expansion score."""
     imagine_every: int = 8
@@ -98,6 +118,11 @@ class AgentTraining:
     """Imagined control periods."""
     lam: float = 0.95
     checkpoint_every: int = 1000
+
+    @property
+    def in_sample(self) -> bool:
+        """Whether anything asks the in-sample critics: the choice among proposals, or the weights."""
+        return self.driver in ("certified", "critics") or (self.actor_learns == "data" and self.weights != "equal")
 
 
 @dataclass(frozen=True)
@@ -161,7 +186,32 @@ def resolve(profile: str, overrides: dict[str, str]) -> PretrainConfig:
     """A profile with dotted overrides, e.g. {"world_model.steps": "100"}. Raises UsageError."""
     if profile not in PROFILES:
         raise UsageError(f"unknown config '{profile}': choose one of {', '.join(PROFILES)}")
-    config = PROFILES[profile]
+    return override(PROFILES[profile], overrides)
+
+
+def from_json(text: str) -> PretrainConfig:
+    """Inverse of `PretrainConfig.to_json`; what an older run did not know has its default.
+
+    Raises ValueError where `text` is no config, or one of a newer version with settings unknown here.
+    """
+    try:
+        return _from_mapping(PretrainConfig, json.loads(text))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _from_mapping(kind: Any, values: dict[str, Any]) -> Any:
+    types = typing.get_type_hints(kind)
+    return kind(
+        **{
+            key: _from_mapping(types[key], value) if dataclasses.is_dataclass(types.get(key)) else value
+            for key, value in values.items()
+        }
+    )
+
+
+def override(config: PretrainConfig, overrides: dict[str, str]) -> PretrainConfig:
+    """`config` with dotted overrides. Raises UsageError."""
     for key, text in overrides.items():
         config = _override(config, key.split("."), text, key)
     return config
@@ -188,7 +238,13 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
 
 
 _TRUTH = {"true": True, "false": False}
-_CHOICES = {"precision": PRECISIONS, "driver": DRIVERS, "actor_sees": ACTOR_SEES}
+_CHOICES = {
+    "precision": PRECISIONS,
+    "driver": DRIVERS,
+    "actor_sees": ACTOR_SEES,
+    "actor_learns": ACTOR_LEARNS,
+    "weights": WEIGHTS,
+}
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
 _SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror", "certified_risk"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -85,3 +87,39 @@ def awr_weights(
     escape = torch.exp(torch.clamp(advantage_c / beta_c, -clip, clip))
     infeasible = torch.where(risk_v > FLAT_RISK, escape, retreat)
     return torch.where(risk_v <= threshold, feasible, infeasible)
+
+
+def reward_weights(advantage_r: Tensor, *, beta_r: float, clip: float) -> Tensor:
+    """Weights (B,) of regression that knows no safety: exp(clip(A_r / beta_r)) whatever the risk."""
+    return torch.exp(torch.clamp(advantage_r / beta_r, -clip, clip))
+
+
+def discounted_limit(cost_limit: float, action_repeat: int, gamma: float) -> float:
+    """The discounted cost-to-go at a steady rate of `cost_limit` in 1000 control steps.
+
+    gamma discounts per control period, which has `action_repeat` steps. Infinite without discount.
+    """
+    rate = cost_limit * action_repeat / 1000.0
+    return rate / (1.0 - gamma) if gamma < 1.0 else math.inf
+
+
+def augmented_multiplier(
+    multiplier: Tensor, penalty: Tensor, excess: Tensor, growth: float
+) -> tuple[Tensor, Tensor]:
+    """Next multiplier and penalty of an augmented Lagrangian; `excess` = cost - limit.
+
+    max(0, multiplier + penalty * excess) is at the same time the derivative of the Lagrangian by the cost,
+    so it is the price of cost in this update. The penalty grows by the share `growth`, up to 1.
+    (LAMBDA, arXiv 2201.09802; SafeDreamer, arXiv 2307.07176.)
+    """
+    following = torch.clamp(multiplier + penalty * excess, min=0.0)
+    return following, torch.clamp(penalty * (1.0 + growth), max=1.0)
+
+
+def lagrangian_advantage(advantage_r: Tensor, advantage_c: Tensor, price: Tensor) -> Tensor:
+    """A_r - price * A_c in standard deviations around its mean, so that no price makes the steps larger.
+
+    advantage_c > 0 means more cost than the policy expects.
+    """
+    total = advantage_r - price * advantage_c
+    return (total - total.mean()) / total.std().clamp(min=1e-6)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from safe_o2o_ros.learning.agent import Agent
 from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
 from safe_o2o_ros.learning.calibrate import Scores
-from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining
+from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining, from_json
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
@@ -30,8 +32,19 @@ from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
-from safe_o2o_ros.world_model.risk import RiskBound
+from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 from safe_o2o_ros.world_model.vision import compiled_convolutions
+
+CHOICES = {"critics": "critics", "certified": "certified"}
+"""Driver -> how PolicyGraph chooses; else the likeliest."""
+
+
+class Score(Protocol):
+    """What trained networks say of a data set."""
+
+    def __call__(self, dataset: Dataset, seen: Latents | None = None) -> Scores:
+        """`seen`: its latents, where they are known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class Run:
     graphs: Graphs
     return_std: float
     """Standard deviation of the data's discounted returns."""
-    score: Callable[[Dataset], Scores]
+    score: Score
     """Runs the trained networks over a data set, the training one or another."""
     clocks: dict[str, Clock]
 
@@ -72,7 +85,7 @@ def train(
 
     `budget_s`: processor seconds of the world-model phase.
     """
-    config = _prepare(config, dataset, run_dir)
+    config = prepare(config, dataset, run_dir)
     model = WorldModel(config.model, config.scales).to(device)
     clocks = {}
     if config.percept.steps:
@@ -86,12 +99,31 @@ def train(
         "world_model", model, config, config.world_model, dataset, run_dir, log, progress, device, budget_s
     )
     model.eval()
-    data = transitions(cache_latents(model, dataset, device, config.seed), dataset)
+    latents = cache_latents(model, dataset, device, config.seed)
+    return train_agent(config, model, latents, dataset, run_dir, log, progress, device, clocks)
+
+
+def train_agent(
+    config: PretrainConfig,
+    model: WorldModel,
+    latents: Latents,
+    dataset: Dataset,
+    run_dir: Path,
+    log: Log,
+    progress: Progress,
+    device: str,
+    clocks: Mapping[str, Clock],
+) -> Run:
+    """Critics and actor on the `latents` that `model`, which stays as it is, makes of the data.
+
+    `config` is a prepared one; `clocks`: of the phases before.
+    """
     torch.manual_seed(config.seed + 1)
     imitation = model.percept.behaviour if config.agent.actor_sees == "percept" else None
     agent = Agent(config.model, imitation).to(device)
-    clocks["agent"] = run_phase(
-        AgentPhase(agent, model, data, config, device),
+    data, repeat = transitions(latents, dataset), dataset.manifest.action_repeat
+    clock = run_phase(
+        AgentPhase(agent, model, data, config, device, repeat),
         config.agent.steps,
         config.seed + 1,
         run_dir / "agent.pt",
@@ -99,39 +131,42 @@ def train(
         log,
         progress,
     )
-    model, agent = model.cpu(), agent.cpu().eval()
+    model, agent = copy.deepcopy(model).cpu(), agent.cpu().eval()
     round_weights(model)
     round_weights(agent)
     sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
-    by = config.agent.driver
     measured = bool(np.isfinite(dataset.margin).any())
     risk = RiskBound(
         agent.q_reach, model.percept, config.model.dynamics, config.agent.margin_near_m if measured else 0.0
     )
     graphs = Graphs(
         model,
-        PolicyGraph(
-            [PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor],
-            (agent.q_reward, risk),
-            (agent.pi_reward, agent.pi_cost),
-            Prices(
-                config.agent.risk_price,
-                config.agent.kappa,
-                sigma,
-                by=by if by in ("critics", "certified") else "likeliest",
-                certified=config.agent.certified_risk,
-            ),
-        ),
-        SafetyGraph(risk, agent.v_reach, agent.q_cost),
+        _policy_graph(config, model, agent, risk, sigma),
+        SafetyGraph(risk, agent.v_reach, agent.q_cost) if config.agent.in_sample else NoSafety(),
         config.model.feature,
         config.model.state,
     )
 
-    def score(other: Dataset) -> Scores:
-        latents = cache_latents(model, other, "cpu")
-        return Scores(_executed_risk(risk, transitions(latents, other)).numpy(), latents.surprise.numpy())
+    def score(dataset: Dataset, seen: Latents | None = None) -> Scores:
+        seen = cache_latents(model, dataset, "cpu") if seen is None else seen
+        if not config.agent.in_sample:
+            return Scores(np.ones(len(dataset.transitions), np.float32), seen.surprise.numpy())
+        return Scores(_executed_risk(risk, transitions(seen, dataset)).numpy(), seen.surprise.numpy())
 
-    return Run(config, dataset, graphs, sigma, score, clocks)
+    return Run(config, dataset, graphs, sigma, score, {**clocks, "agent": clock})
+
+
+def _policy_graph(
+    config: PretrainConfig, model: WorldModel, agent: Agent, risk: RiskBound, sigma: float
+) -> PolicyGraph:
+    by, c = config.agent.driver, config.agent
+    evaluation = (agent.pi_reward, agent.pi_cost)
+    actor = PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor
+    if by == "policy_critics":
+        prices = Prices(c.kappa, c.kappa, sigma)
+        return PolicyGraph([actor], (agent.pi_reward, UpperBound(agent.pi_cost)), evaluation, prices)
+    prices = Prices(c.risk_price, c.kappa, sigma, CHOICES.get(by, "likeliest"), c.certified_risk)
+    return PolicyGraph([actor], (agent.q_reward, risk), evaluation, prices)
 
 
 def train_clone(
@@ -144,7 +179,7 @@ def train_clone(
     budget_s: float = math.inf,
 ) -> Run:
     """The behaviour-cloning baseline on the same data, for `budget_s` processor seconds."""
-    config = _prepare(config, dataset, run_dir)
+    config = prepare(config, dataset, run_dir)
     model = CloneNetwork(config.model).to(device)
     clock = _sequence_phase(
         "clone", model, config, config.world_model, dataset, run_dir, log, progress, device, budget_s
@@ -154,8 +189,8 @@ def train_clone(
     width = config.model.deter
     graphs = Graphs(model, ClonePolicy(model.actor), NoSafety(), width, width)
 
-    def score(other: Dataset) -> Scores:
-        return Scores(np.ones(len(other.transitions), np.float32), np.zeros(len(other.image), np.float32))
+    def score(dataset: Dataset, seen: Latents | None = None) -> Scores:
+        return Scores(np.ones(len(dataset.transitions), np.float32), np.zeros(len(dataset.image), np.float32))
 
     return Run(config, dataset, graphs, 1.0, score, {"clone": clock})
 
@@ -182,11 +217,15 @@ def transitions(latents: Latents, dataset: Dataset) -> Transitions:
     )
 
 
-def _prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> PretrainConfig:
+def prepare(config: PretrainConfig, dataset: Dataset, run_dir: Path) -> PretrainConfig:
+    """The config fitted to the data and noted in `run_dir`; sets torch's threads and seed.
+
+    Raises UsageError where `run_dir` holds a run with another config.
+    """
     config = fit_config(config, dataset)
     run_dir.mkdir(parents=True, exist_ok=True)
     if distributed.rank() == 0:
-        _write_resolved_config(config, run_dir)
+        note_config(config, run_dir)
     keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -225,15 +264,19 @@ def _executed_risk(risk: RiskBound, data: Transitions) -> Tensor:
     return torch.cat(blocks)
 
 
-def _write_resolved_config(config: PretrainConfig, run_dir: Path) -> None:
-    """Written once; a different config in the same directory is refused, since checkpoints would not fit."""
+def note_config(config: PretrainConfig, run_dir: Path) -> None:
+    """Written once; UsageError on another config in the same directory, since checkpoints would not fit."""
     path = run_dir / "config.json"
-    text = config.to_json()
     if not path.exists():
         draft = path.with_suffix(".tmp")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(config.to_json(), encoding="utf-8")
         draft.replace(path)  # whole or absent: a half config would look like another one
-    elif path.read_text(encoding="utf-8") != text:
+        return
+    try:
+        same = from_json(path.read_text(encoding="utf-8")) == config
+    except ValueError:
+        same = False
+    if not same:
         raise UsageError(
             f"{run_dir} holds a run with another config ({path}): give another directory or delete it"
         )

@@ -58,11 +58,22 @@ class Actor(nn.Module):
 
     def sample(self, feature: Tensor) -> Tensor:
         """A draw (B, A), clipped to the box."""
+        return self.draw(feature).clamp(-1.0, 1.0)
+
+    def entropy(self, feature: Tensor) -> Tensor:
+        """Upper bound (B,) of the entropy, nats: that of the weights plus the mean of the components'."""
+        log_weight, _, std = self(feature)
+        weight = log_weight.exp()
+        of_component = (torch.log(std) + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)
+        return (weight * (of_component - log_weight)).sum(-1)
+
+    def draw(self, feature: Tensor) -> Tensor:
+        """A draw (B, A) that may lie outside the box: what `log_prob` is the density of."""
         log_weight, mean, std = self(feature)
         noise = -torch.log(-torch.log(torch.rand_like(log_weight).clamp_(1e-9, 1.0 - 1e-7)))
         best = (log_weight + noise).argmax(-1)[:, None, None].expand(-1, 1, self.action_dim)
         mean, std = mean.gather(-2, best).squeeze(-2), std.gather(-2, best).squeeze(-2)
-        return (mean + std * torch.randn_like(mean)).clamp(-1.0, 1.0)
+        return mean + std * torch.randn_like(mean)
 
 
 class PerceptActor(Actor):

@@ -19,7 +19,7 @@ from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
-from safe_o2o_ros.world_model.risk import RiskBound
+from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 
 OPSET = 18
 
@@ -104,14 +104,14 @@ class PolicyGraph(nn.Module):
     def __init__(
         self,
         actors: list[Actor],
-        in_sample: tuple[QEnsemble, RiskBound],
+        choosing: tuple[QEnsemble, RiskBound | UpperBound],
         evaluation: tuple[QEnsemble, QEnsemble],
         prices: Prices,
     ) -> None:
-        """`in_sample`: Q_r and risk; `evaluation`: (Q_r, Q_c) of the current policy, for the score."""
+        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, to score."""
         super().__init__()
         self.actors = nn.ModuleList(actors)
-        self.choose_reward, self.choose_risk = in_sample
+        self.choose_reward, self.choose_risk = choosing
         self.q_reward, self.q_cost = evaluation
         self.prices = prices
         levels = torch.tensor(GRID_LEVELS)

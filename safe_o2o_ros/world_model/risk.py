@@ -33,6 +33,18 @@ class RiskBound(nn.Module):
         return torch.maximum(risk, near_risk(least, self.near_m))
 
 
+class UpperBound(nn.Module):
+    """(feature, effective action) -> the most that any member of an ensemble says (...)."""
+
+    def __init__(self, ensemble: QEnsemble) -> None:
+        super().__init__()
+        self.ensemble = ensemble
+
+    def forward(self, feature: Tensor, action: Tensor) -> Tensor:
+        """Of actions (..., A) in states (..., F)."""
+        return self.ensemble(feature, action).amax(0)
+
+
 def near_risk(margin: Tensor, near_m: float) -> Tensor:
     """Risk (...) of a least margin (...) ahead, metres: 0 from `near_m` on, 1/2 at 0, 1 at -`near_m`."""
     return torch.clamp((near_m - margin) / (2.0 * near_m), 0.0, 1.0)

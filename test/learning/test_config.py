@@ -7,13 +7,13 @@ import json
 import pytest
 
 from safe_o2o_ros.errors import UsageError
-from safe_o2o_ros.learning.config import PROFILES, resolve
+from safe_o2o_ros.learning.config import PROFILES, from_json, resolve
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_resolves_to_itself_with_all_its_numbers(name: str) -> None:
     config = resolve(name, {})
-    assert config is PROFILES[name]
+    assert config is PROFILES[name] and from_json(config.to_json()) == config
     assert json.loads(config.to_json())["agent"]["gamma"] == config.agent.gamma
 
 
@@ -42,13 +42,23 @@ def test_an_override_keeps_its_type_and_the_rest() -> None:
         ("world_model.checkpoint_every", "0", "must be 1 or more"),
         ("world_model.steps", "-1", "must be 0 or more"),
         ("precision", "float8", "must be one of bfloat16, float32"),
-        ("agent.driver", "nobody", "must be one of certified, critics, actor, percept"),
+        ("agent.driver", "nobody", "must be one of certified, critics, policy_critics, actor, percept"),
         ("model.image_size", "50", "multiple of 16"),
     ],
 )
 def test_a_bad_override_is_named(key: str, value: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         resolve("debug", {key: value})
+
+
+def test_a_config_of_an_older_run_has_defaults_for_what_it_did_not_know() -> None:
+    older = json.loads(PROFILES["debug"].to_json())
+    del older["agent"]["weights"], older["percept"]["mirror"]
+    config = from_json(json.dumps(older))
+    assert config.agent == PROFILES["debug"].agent and config.percept.mirror == 0.0
+    for broken in ('{"name": "x", "agent": {"nothing": 1}}', "[]", "no JSON", '{"name": "x", "agent": 3}'):
+        with pytest.raises(ValueError):
+            from_json(broken)
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
