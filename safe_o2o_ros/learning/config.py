@@ -14,7 +14,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
-DRIVERS = ("critics", "policy_critics", "actor", "percept")
+DRIVERS = ("certified", "critics", "policy_critics", "actor", "percept")
 ACTOR_SEES = ("latent", "percept")
 ACTOR_LEARNS = ("data", "imagination")
 WEIGHTS = ("feasible", "reward", "equal")
@@ -77,11 +77,12 @@ class AgentTraining:
     """Share of the steps after which the critics that evaluate the actor start."""
     action_dropout: float = 0.3
     """Share of the actor's samples whose latent was computed with a wrong previous action."""
-    margin_near_m: float = 0.1
+    margin_near_m: float = 0.08
     """Least margin ahead, in metres, below which the percept's margin head adds risk; 0 = it is not asked.
     Acts at deployment only, and where the data measured margins."""
-    risk_price: float = 32.0
-    """Reward that a certain violation is worth when a proposal is chosen; acts at deployment only."""
+    risk_price: float = 100.0
+    """Nats of likelihood (driver "certified") or reward ("critics") that a certain violation is worth in the
+    choice of a proposal; acts at deployment only."""
     actor_sees: str = "latent"
     """"latent": the actor is trained from nothing on whole latents; "percept": it goes on from the percept's
     imitation, on the percept's part of the latent."""
@@ -91,10 +92,13 @@ class AgentTraining:
     weights: str = "feasible"
     """Of recorded actions: "feasible" (losses.awr_weights), "reward" (its reward advantage alone) or "equal"
     (plain behaviour cloning)."""
-    driver: str = "critics"
-    """Who drives: "critics" (the in-sample ones choose among the actor's proposals), "policy_critics" (those
-    of the current policy choose), "actor" (its likeliest component) or "percept" (the likeliest component of
-    the percept's imitation). Acts at deployment only."""
+    driver: str = "certified"
+    """Who drives: "certified" (the likeliest of the actor's proposals whose risk is certified), "critics"
+    (the in-sample ones choose among the proposals), "policy_critics" (those of the current policy choose),
+    "actor" (its likeliest component) or "percept" (the likeliest component of the percept's imitation). Acts
+    at deployment only."""
+    certified_risk: float = 0.15
+    """Risk up to which a proposal counts as certified there. The filter's own threshold is calibrated."""
     cost_limit: float = 2.0
     """Cost in 1000 control steps that an actor which learns in imagination is allowed."""
     multiplier: float = 0.01
@@ -118,7 +122,9 @@ class AgentTraining:
     @property
     def in_sample(self) -> bool:
         """Whether anything asks the in-sample critics: the choice among proposals, or the weights."""
-        return self.driver == "critics" or (self.actor_learns == "data" and self.weights != "equal")
+        return self.driver in ("certified", "critics") or (
+            self.actor_learns == "data" and self.weights != "equal"
+        )
 
 
 @dataclass(frozen=True)
@@ -243,7 +249,7 @@ _CHOICES = {
 }
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
-_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror"}
+_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror", "certified_risk"}
 
 
 def _check(key: str, value: Any) -> None:

@@ -156,15 +156,14 @@ def train_agent(
 def _policy_graph(
     config: PretrainConfig, model: WorldModel, agent: Agent, risk: RiskBound, sigma: float
 ) -> PolicyGraph:
-    by, c = config.agent.driver, config.agent
+    driver, c = config.agent.driver, config.agent
     evaluation = (agent.pi_reward, agent.pi_cost)
-    actor = PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor
-    if by == "policy_critics":
-        prices = Prices(c.kappa, c.kappa, sigma, despair=math.inf)
+    actor = PerceptActor(config.model, model.percept.behaviour) if driver == "percept" else agent.actor
+    if driver == "policy_critics":
+        prices = Prices(c.kappa, c.kappa, sigma, by="critics")
         return PolicyGraph([actor], (agent.pi_reward, UpperBound(agent.pi_cost)), evaluation, prices)
-    # Whom risk costs nothing, nothing drives to despair.
-    despair = c.threshold if c.risk_price > 0.0 else math.inf
-    prices = Prices(c.risk_price, c.kappa, sigma, choose=by == "critics", despair=despair)
+    by = driver if driver in ("critics", "certified") else "likeliest"
+    prices = Prices(c.risk_price, c.kappa, sigma, by=by, certified=c.certified_risk)
     return PolicyGraph([actor], (agent.q_reward, risk), evaluation, prices)
 
 

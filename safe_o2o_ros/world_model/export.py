@@ -63,6 +63,9 @@ class EncoderGraph(nn.Module):
 
 LEAST_WEIGHT = 0.1
 """Share of a mixture below which a component's proposals are not considered: they are off the data."""
+LEAST_NATS, SHIFTED_NATS, UNLIKELY_NATS = -4.0, 0.7, -6.0
+"""In the choice by certification: what the unlikeliest component counts; by how much less half a mean, or
+one a deviation aside, counts; what an action of the grid counts."""
 GRID_LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Of each channel, effective units, where every proposal is risky."""
 
@@ -72,24 +75,27 @@ class Prices:
     """How a policy weighs what its critics say."""
 
     risk: float
-    """Reward that one unit of risk (a certain violation) is worth, when an actor's action is chosen."""
+    """Reward (critics), or nats of likelihood (certified), that one unit of risk is worth in the choice."""
     kappa: float
     """Reward that one unit of discounted cost is worth, in the score of the chosen action."""
     sigma: float
     """The data set's return standard deviation, which makes scores comparable over bundles."""
-    choose: bool = True
-    """The in-sample critics choose among the proposals; False: the likeliest component's mean is taken."""
-    despair: float = 1.0
-    """Risk of the best proposal above which any action may be chosen: drivers seldom show a way out of where
-    they never get themselves. 1: never."""
+    by: str = "critics"
+    """Who chooses, see PolicyGraph: "critics", "certified", or "likeliest"."""
+    certified: float = 1.0
+    """Risk up to which a proposal is certified."""
 
 
 class PolicyGraph(nn.Module):
     """policy.onnx: one action and one score per actor.
 
-    An actor proposes what the data would do, the in-sample critics choose: the proposal with the highest
-    min Q_r - price * risk. (As in IDQL, arXiv 2304.10573, for reward; the risk is ours.) Where every proposal
-    is risky, a grid over all actions is considered too: random bursts in the data cover them.
+    An actor proposes what the data would do, and one of its proposals is taken. By
+    * critics: the one with the highest min Q_r - price * risk (as in IDQL, arXiv 2304.10573, for reward);
+    * certified: the likeliest one whose risk is certified. The actor's weights already favour reward, and Q_r
+      errs where nobody stood: a robot that follows its maximum may settle there for good;
+    * likeliest: the mean of the likeliest component, whatever its risk.
+    Where no proposal is certified, certified takes from a grid over all actions: drivers seldom show a way
+    out of where they never get themselves, but random bursts in the data cover it.
     """
 
     grid: Tensor
@@ -102,7 +108,7 @@ class PolicyGraph(nn.Module):
         evaluation: tuple[QEnsemble, QEnsemble],
         prices: Prices,
     ) -> None:
-        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, for the score."""
+        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, for scores."""
         super().__init__()
         self.actors = nn.ModuleList(actors)
         self.choose_reward, self.choose_risk = choosing
@@ -113,21 +119,24 @@ class PolicyGraph(nn.Module):
 
     def choose(self, actor: Actor, latent: Tensor) -> Tensor:
         """The actor's best proposal (B, A)."""
-        if not self.prices.choose:
+        if self.prices.by == "likeliest":
             return actor.likeliest(latent)
         actions, log_weight = actor.proposals(latent)
-        # The likeliest component always stays, so there is always a choice.
-        floor = torch.clamp(log_weight.amax(-1, keepdim=True), max=math.log(LEAST_WEIGHT))
-        allowed = log_weight >= floor
-        anything = self.grid.expand(latent.shape[0], -1, -1)  # not len(): the export would fix the batch
-        actions = torch.cat([actions, anything], 1)
-        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
-        risk = self.choose_risk(features, actions)
-        proposed = risk[:, : allowed.shape[1]]
-        least = torch.where(allowed, proposed, torch.full_like(proposed, 2.0)).amin(-1, keepdim=True)
-        desperate = (least > self.prices.despair).expand(-1, anything.shape[1])
-        worth = self.choose_reward(features, actions).amin(0) - self.prices.risk * risk
-        worth = torch.where(torch.cat([allowed, desperate], 1), worth, torch.full_like(worth, -1e9))
+        if self.prices.by == "critics":
+            features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
+            worth = self.choose_reward(features, actions).amin(0)
+            worth = worth - self.prices.risk * self.choose_risk(features, actions)
+            # The likeliest component always stays, so there is always a choice.
+            floor = torch.clamp(log_weight.amax(-1, keepdim=True), max=math.log(LEAST_WEIGHT))
+            worth = torch.where(log_weight >= floor, worth, torch.full_like(worth, -1e9))
+        else:
+            shifted = torch.arange(actions.shape[1], device=latent.device) >= actor.components
+            likely = log_weight.clamp(min=LEAST_NATS) - SHIFTED_NATS * shifted
+            anything = self.grid.expand(latent.shape[0], -1, -1)
+            actions = torch.cat([actions, anything], 1)
+            worth = torch.cat([likely, torch.full_like(anything[..., 0], UNLIKELY_NATS)], 1)
+            risk = self.choose_risk(latent.unsqueeze(1).expand(-1, actions.shape[1], -1), actions)
+            worth = worth - self.prices.risk * torch.clamp(risk - self.prices.certified, min=0.0)
         best = worth.argmax(-1)
         return actions.gather(1, best[:, None, None].expand(-1, 1, actions.shape[-1])).squeeze(1)
 

@@ -42,7 +42,7 @@ def test_an_override_keeps_its_type_and_the_rest() -> None:
         ("world_model.checkpoint_every", "0", "must be 1 or more"),
         ("world_model.steps", "-1", "must be 0 or more"),
         ("precision", "float8", "must be one of bfloat16, float32"),
-        ("agent.driver", "nobody", "must be one of critics, policy_critics, actor, percept"),
+        ("agent.driver", "nobody", "must be one of certified, critics, policy_critics, actor, percept"),
         ("model.image_size", "50", "multiple of 16"),
     ],
 )

@@ -47,14 +47,19 @@ class Risk(Linear):
 
 
 def chosen(
-    weights: tuple[float, float], reward: float, risk: Risk, price: float, despair: float = 1.0
+    weights: tuple[float, float],
+    reward: float,
+    risk: Risk,
+    price: float,
+    certified: float = 1.0,
+    by: str = "critics",
 ) -> list[float]:
     zero = Linear(0.0)
     graph = PolicyGraph(
         [FixedActor(weights)],
         (Linear(reward), risk),  # type: ignore[arg-type]
         (zero, zero),  # type: ignore[arg-type]
-        Prices(risk=price, kappa=1.0, sigma=1.0, despair=despair),
+        Prices(risk=price, kappa=1.0, sigma=1.0, by=by, certified=certified),
     )
     actions, _ = graph(torch.zeros(1, CONFIG.feature))
     return actions[0, 0].tolist()
@@ -81,13 +86,23 @@ def test_a_component_that_the_data_hardly_supports_is_not_considered():
     assert chosen((0.95, 0.05), reward=-1.0, risk=Risk(0.0), price=0.0) == pytest.approx([0.4, 0.0])
 
 
-def test_where_every_proposal_is_risky_any_action_may_be_chosen():
-    # The proposals go down to -0.9, whose risk is 0.5 - 0.2 * 0.9 = 0.32; the grid to -1.
-    risk = Risk(0.2, offset=0.5)
-    assert chosen((0.5, 0.5), reward=0.0, risk=risk, price=1.0, despair=0.33) == pytest.approx([-0.9, 0.0])
-    assert chosen((0.5, 0.5), reward=0.0, risk=risk, price=1.0, despair=0.31)[0] == pytest.approx(-1.0)
-    # A component that is not considered does not spare the despair.
-    assert chosen((0.95, 0.05), reward=0.0, risk=risk, price=1.0, despair=0.33)[0] == pytest.approx(-1.0)
+def test_the_likeliest_certified_proposal_is_taken_whatever_the_critics_of_reward_say():
+    risk = Risk(0.5, offset=0.5)  # 0.9 of the mean 0.8, 0.7 of half of it, 0.1 of the mean -0.8
+    arguments = {"reward": 1.0, "risk": risk, "price": 100.0, "by": "certified"}
+    assert chosen((0.6, 0.4), **arguments, certified=0.95) == pytest.approx([0.8, 0.0])
+    assert chosen((0.6, 0.4), **arguments, certified=0.75) == pytest.approx([-0.8, 0.0])
+    # Half of a very likely mean counts more than another mean: ln(0.85) - 0.7 > ln(0.15).
+    assert chosen((0.85, 0.15), **arguments, certified=0.75) == pytest.approx([0.4, 0.0])
+    # The unlikeliest component counts e^-4: not enough to go before half of a very likely mean.
+    assert chosen((0.999, 0.001), **arguments, certified=0.75) == pytest.approx([0.4, 0.0])
+    assert chosen((0.999, 0.001), **arguments, certified=0.55) == pytest.approx([-0.8, 0.0])
+
+
+def test_where_no_proposal_is_certified_any_action_may_be_taken():
+    # Down to -0.9 is proposed, of risk 0.15; the grid goes to -1, of risk 0.1.
+    risk = Risk(0.5, offset=0.6)
+    for certified, action in ((0.2, -0.8), (0.02, -1.0)):
+        assert chosen((0.6, 0.4), 0.0, risk, 100.0, certified, "certified")[0] == pytest.approx(action)
 
 
 def test_without_the_critics_choice_the_likeliest_mean_is_taken():
@@ -96,7 +111,7 @@ def test_without_the_critics_choice_the_likeliest_mean_is_taken():
         [FixedActor((0.3, 0.7))],
         (Linear(1.0), Risk(0.0)),
         (zero, zero),
-        Prices(risk=0.0, kappa=0.0, sigma=1.0, choose=False),
+        Prices(risk=0.0, kappa=0.0, sigma=1.0, by="likeliest"),
     )
     # The critics would take the first component's highest proposal.
     assert graph(torch.zeros(1, CONFIG.feature))[0][0, 0].tolist() == pytest.approx([-0.8, 0.0])
