@@ -33,6 +33,7 @@ METHODS: dict[str, Method] = {
         False,
         lambda c: {"weights": "equal", "driver": "actor", "actor_from": 0.0, "evaluation_from": 1.0},
     ),
+    # The reward critics choose: without a price of risk, "certified" would be the likeliest proposal.
     "reward_only": Method(
         "reward alone, no reachability",
         False,
@@ -58,10 +59,12 @@ METHODS: dict[str, Method] = {
         lambda c: {"tau_cost": 1.0 - c.tau_cost, "tau_reach": 1.0 - c.tau_reach},
     ),
     "no_reach_weight": Method("weights without reachability", True, lambda c: {"weights": "reward"}),
-    "no_data_critics": Method("no choice: the likeliest", True, lambda c: {"driver": "actor"}),
+    "no_data_critics": Method("no choice by critics", True, lambda c: {"driver": "actor"}),
+    # At the price that PointGoal1's first bundle had.
+    "reward_critics": Method(
+        "choice by the reward critics", True, lambda c: {"driver": "critics", "risk_price": 16.0}
+    ),
     "no_margin_head": Method("risk without the margin head", True, lambda c: {"margin_near_m": 0.0}),
-    # As IDQL does for reward. The price is in reward, unlike that of ours.
-    "critics": Method("choice by reward and risk", True, lambda c: {"driver": "critics", "risk_price": 32.0}),
     # They choose, so they must know as long as those of ours what the actor does.
     "policy_critics": Method(
         "choice by the policy's critics",
@@ -72,7 +75,7 @@ METHODS: dict[str, Method] = {
 """Name -> method, in the order of tables. Losses and weights they switch: AgentTraining's fields."""
 
 
-_AT_DEPLOYMENT = ("driver", "certified_risk", "risk_price", "margin_near_m", "kappa")
+_AT_DEPLOYMENT = ("driver", "risk_price", "certified_risk", "margin_near_m", "kappa")
 """Settings that no update looks at."""
 
 

@@ -35,6 +35,9 @@ from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 from safe_o2o_ros.world_model.vision import compiled_convolutions
 
+CHOICES = {"critics": "critics", "certified": "certified"}
+"""Driver -> how PolicyGraph chooses; else the likeliest."""
+
 
 class Score(Protocol):
     """What trained networks say of a data set."""
@@ -156,14 +159,13 @@ def train_agent(
 def _policy_graph(
     config: PretrainConfig, model: WorldModel, agent: Agent, risk: RiskBound, sigma: float
 ) -> PolicyGraph:
-    driver, c = config.agent.driver, config.agent
+    by, c = config.agent.driver, config.agent
     evaluation = (agent.pi_reward, agent.pi_cost)
-    actor = PerceptActor(config.model, model.percept.behaviour) if driver == "percept" else agent.actor
-    if driver == "policy_critics":
-        prices = Prices(c.kappa, c.kappa, sigma, by="critics")
+    actor = PerceptActor(config.model, model.percept.behaviour) if by == "percept" else agent.actor
+    if by == "policy_critics":
+        prices = Prices(c.kappa, c.kappa, sigma)
         return PolicyGraph([actor], (agent.pi_reward, UpperBound(agent.pi_cost)), evaluation, prices)
-    by = driver if driver in ("critics", "certified") else "likeliest"
-    prices = Prices(c.risk_price, c.kappa, sigma, by=by, certified=c.certified_risk)
+    prices = Prices(c.risk_price, c.kappa, sigma, CHOICES.get(by, "likeliest"), c.certified_risk)
     return PolicyGraph([actor], (agent.q_reward, risk), evaluation, prices)
 
 

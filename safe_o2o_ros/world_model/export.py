@@ -108,7 +108,7 @@ class PolicyGraph(nn.Module):
         evaluation: tuple[QEnsemble, QEnsemble],
         prices: Prices,
     ) -> None:
-        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, for scores."""
+        """`choosing`: Q_r and a bound of harm; `evaluation`: (Q_r, Q_c) of the current policy, to score."""
         super().__init__()
         self.actors = nn.ModuleList(actors)
         self.choose_reward, self.choose_risk = choosing

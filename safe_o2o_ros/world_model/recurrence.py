@@ -24,11 +24,11 @@ class StepLinear:
         self.bias = bias
         self.inputs: list[Tensor] = []
         self.gradients: list[Tensor] = []
-        self._token = _Gather.apply(weight, self)
+        self._token = _Gather.apply(weight, self)  # type: ignore[no-untyped-call]
 
     def __call__(self, x: Tensor) -> Tensor:
         """One step."""
-        y = _Step.apply(x, self._token, self)
+        y = _Step.apply(x, self._token, self)  # type: ignore[no-untyped-call]
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
 

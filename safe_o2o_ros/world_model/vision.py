@@ -62,7 +62,7 @@ class _Deconvolution(nn.ConvTranspose2d):
         assert output_size is None and self.bias is not None
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        return _Transposed.apply(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
+        return _Transposed.apply(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype))  # type: ignore[no-untyped-call]
 
 
 class _SquaredError(torch.autograd.Function):
@@ -85,7 +85,7 @@ class _SquaredError(torch.autograd.Function):
 
 def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     """Sum of squared differences, float32, of a prediction in any precision and a float32 target."""
-    return _SquaredError.apply(prediction, target)
+    return _SquaredError.apply(prediction, target)  # type: ignore[no-untyped-call]
 
 
 class ImageEncoder(nn.Module):

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -32,6 +31,7 @@ from safe_o2o_ros.learning.dataset import load_dataset
 from safe_o2o_ros.learning.latents import cache_latents
 from safe_o2o_ros.learning.pretrain import fit_config, transitions
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
+from safe_o2o_ros.learning.trainer import run_phase
 from safe_o2o_ros.world_model.model import WorldModel
 
 store, out = sys.argv[1:]
@@ -54,7 +54,15 @@ with distributed.ranks("cpu") as device:
         scalars = {k: float(v) for k, v in phase.update(0).items()}
         terms |= {f"{phase.name} {k}": v for k, v in distributed.mean(scalars).items()}
     gradients = {n: p.grad for m in (clone, agent) for n, p in m.named_parameters() if p.grad is not None}
-    torch.save([terms, gradients], f"{out}-{distributed.rank()}.pt")
+    parts = []
+    for stops in ((4,), (2, 4)):  # whole, and stopped after two updates
+        for stop in stops:
+            torch.manual_seed(1)
+            clone = CloneNetwork(config.model)
+            phase = SequencePhase("clone", clone, data, config, config.world_model, device)
+            run_phase(phase, stop, 0, Path(f"{out}-{len(stops)}.ckpt"), 2, print, lambda *_: None)
+        parts.append([p.detach() for p in clone.parameters()])
+    torch.save([terms, gradients, *parts], f"{out}-{distributed.rank()}.pt")
 """
 
 
@@ -78,7 +86,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_two_processes_make_the_update_that_one_makes_of_the_whole_batch(store: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_two_processes_make_the_update_that_one_makes_of_the_whole_batch_and_resume(
+    store: Path, tmp_path: Path
+) -> None:
     script = tmp_path / "updates.py"
     script.write_text(UPDATES)
     run([*TORCHRUN, str(script), str(store), "two"], tmp_path)
@@ -90,25 +101,20 @@ def test_two_processes_make_the_update_that_one_makes_of_the_whole_batch(store: 
     for name, gradient in alone[1].items():
         assert torch.equal(first[1][name], second[1][name]), name
         torch.testing.assert_close(first[1][name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+    for whole, resumed, other in zip(first[2], first[3], second[3], strict=True):
+        assert torch.equal(whole, resumed) and torch.equal(resumed, other)
     assert first[0] == second[0] == pytest.approx(alone[0], rel=1e-4, abs=1e-6)
 
 
-def test_a_run_under_torchrun_writes_one_bundle_and_continues(store: Path, tmp_path: Path) -> None:
-    command = (
-        f"-m safe_o2o_ros.cli.main pretrain --data {store} --out mine --config debug --device cpu".split()
-    )
-    settings: list[Any] = [part for item in SETTINGS.split() for part in ("--set", item)]
-    run([*TORCHRUN, *command, *settings], tmp_path)
+@pytest.mark.timeout(600)
+def test_a_run_under_torchrun_trains_all_phases_and_one_process_writes(store: Path, tmp_path: Path) -> None:
+    command = f"-m safe_o2o_ros.cli.main pretrain --data {store} --out mine --config debug --device cpu"
+    settings = [part for item in SETTINGS.split() for part in ("--set", item)]
+    run([*TORCHRUN, *command.split(), *settings], tmp_path)
     assert (tmp_path / "mine" / "policy.onnx").is_file()
-    whole = torch.load(tmp_path / "mine-run" / "agent.pt", weights_only=True)
-    (tmp_path / "mine-run" / "agent.pt").unlink()
-    (tmp_path / "mine-run" / "world_model.pt").unlink()
-    run([*TORCHRUN, *command, *settings], tmp_path)  # from the percept's checkpoint, read by both
-    again = torch.load(tmp_path / "mine-run" / "agent.pt", weights_only=True)
-    assert whole["step"] == again["step"] == 6
-    for name, weight in whole["agent"].items():
-        assert torch.equal(weight, again["agent"][name]), name
-    assert len(list((tmp_path / "mine-run" / "tensorboard").iterdir())) == 2  # one a run: only process 0 logs
+    for name, steps in (("percept", 3), ("world_model", 3), ("agent", 6)):
+        assert torch.load(tmp_path / "mine-run" / f"{name}.pt", weights_only=True)["step"] == steps
+    assert len(list((tmp_path / "mine-run" / "tensorboard").iterdir())) == 1  # only process 0 logs
 
 
 def test_alone_every_row_is_ours_and_nothing_is_waited_for() -> None:
