@@ -50,7 +50,7 @@ def print_comparison(console: Any, title: str, entries: Sequence[dict[str, Any]]
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("method")
+    table.add_column("method", min_width=22, overflow="fold")
     for column in ("reward", "cost", "reward\n- ours", "cost\n- ours", "agent,\nCPU min"):
         table.add_column(column, justify="right")
     for entry in entries:

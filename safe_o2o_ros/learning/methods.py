@@ -33,8 +33,11 @@ METHODS: dict[str, Method] = {
         False,
         lambda c: {"weights": "equal", "driver": "actor", "actor_from": 0.0, "evaluation_from": 1.0},
     ),
+    # The reward critics choose: without a price of risk, "certified" would be the likeliest proposal.
     "reward_only": Method(
-        "reward alone, no reachability", False, lambda c: {"weights": "reward", "risk_price": 0.0}
+        "reward alone, no reachability",
+        False,
+        lambda c: {"weights": "reward", "driver": "critics", "risk_price": 0.0},
     ),
     # The actor starts from the same imitation and waits as long for its critics as ours for its own.
     "lagrangian": Method(

@@ -99,7 +99,7 @@ def test_a_method_changes_what_it_says_and_nothing_else() -> None:
     assert changed == {
         "ours": {},
         "clone": {"weights": "equal", "driver": "actor", "actor_from": 0.0, "evaluation_from": 1.0},
-        "reward_only": {"weights": "reward", "risk_price": 0.0},
+        "reward_only": {"weights": "reward", "driver": "critics", "risk_price": 0.0},
         "lagrangian": {
             "actor_learns": "imagination",
             "driver": "actor",
