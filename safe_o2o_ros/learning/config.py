@@ -122,7 +122,9 @@ class AgentTraining:
     @property
     def in_sample(self) -> bool:
         """Whether anything asks the in-sample critics: the choice among proposals, or the weights."""
-        return self.driver in ("certified", "critics") or (self.actor_learns == "data" and self.weights != "equal")
+        return self.driver in ("certified", "critics") or (
+            self.actor_learns == "data" and self.weights != "equal"
+        )
 
 
 @dataclass(frozen=True)
