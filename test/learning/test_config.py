@@ -64,3 +64,11 @@ def test_a_config_of_an_older_run_has_defaults_for_what_it_did_not_know() -> Non
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown config 'huge': choose one of debug, small, paper"):
         resolve("huge", {})
+
+
+def test_a_truth_value_is_read_as_written() -> None:
+    assert (
+        resolve("debug", {"compile": "true"}).compile and not resolve("debug", {"compile": "False"}).compile
+    )
+    with pytest.raises(UsageError, match="setting 'compile' must be of type bool, got '1'"):
+        resolve("debug", {"compile": "1"})

@@ -87,7 +87,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_two_processes_make_the_update_that_one_makes_of_the_whole_batch_and_resume(
+def test_two_processes_make_the_update_of_one_on_the_whole_batch_and_resume(
     store: Path, tmp_path: Path
 ) -> None:
     script = tmp_path / "updates.py"
