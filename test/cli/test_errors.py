@@ -79,7 +79,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "Variant 'moving_hazards' cannot be applied to RoomNav",
         ),
         (("evaluate", "--policy", "safe", "--filter", "off", "shadow"), "--filter shadow needs --bundle"),
-        (("evaluate", "--task", "CarGoal2", "--policy", "safe"), "no demonstrator drives the robot 'car'"),
+        (("evaluate", "--task", "CarGoal2", "--policy", "straight"), "unknown policy 'straight'"),
         (("evaluate", "--policy", "safe", "--json", "/no/such/place/a.json"), "--json /no/such/place/a.json"),
         (("evaluate", "--bundle", "/no/such/bundle"), "no model bundle at '/no/such/bundle'"),
         (("pretrain", "--out", "x"), "required: --data"),

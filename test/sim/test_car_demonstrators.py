@@ -12,10 +12,10 @@ pytest.importorskip("mujoco")
 from safe_o2o_ros.robot import CAR
 from safe_o2o_ros.sim.demonstrators import kinds_of, make_demonstrator
 from safe_o2o_ros.sim.demonstrators.car_model import CarModel
-from safe_o2o_ros.sim.demonstrators.car_planner import HULL
+from safe_o2o_ros.sim.demonstrators.mix import CAR_SAFE
 from safe_o2o_ros.sim.demonstrators.way_field import grid_points, way_field
 from safe_o2o_ros.sim.make import make_env
-from safe_o2o_ros.sim.robots import AGENT
+from safe_o2o_ros.sim.robots import AGENT, CAR_ROBOT
 from safe_o2o_ros.sim.state import PrivilegedState
 
 PERIOD_S = 0.16
@@ -82,7 +82,7 @@ def test_the_model_stops_when_the_wheels_are_let_go() -> None:
     assert abs(paths.vx_end[0]) < 1e-4
 
 
-def test_the_hulls_discs_cover_the_car() -> None:
+def test_the_hulls_discs_cover_the_car_but_for_corners_that_the_safe_margin_covers() -> None:
     env = make_env("CarGoal2", 0, (), None)
     env.reset(seed=0)
     model = env.unwrapped._scene.model
@@ -99,7 +99,8 @@ def test_the_hulls_discs_cover_the_car() -> None:
                 if name == "caster" and np.hypot(ax, ay) > 0.05:
                     continue
                 along, left = -(centre[1] + ay), centre[0] + ax
-                assert min(np.hypot(along - a, left) - r for a, r in HULL) < 1e-3, name
+                out = min(np.hypot(along - x, left - y) - r for x, y, r in CAR_ROBOT.hull)
+                assert out < CAR_SAFE.inflate_m, name
 
 
 def test_the_least_time_is_straight_where_free_and_around_a_wall_where_not() -> None:

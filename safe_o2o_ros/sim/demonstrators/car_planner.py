@@ -80,9 +80,10 @@ class CarPlanner(PlanningDemonstrator):
                 gap, _square_gap(x, y, centre, yaw, state.vase_half_m) - np.float32(HALF_WIDTH_M), out=gap
             )
         gap -= np.float32(cfg.inflate_m)
-        close = np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0)
-        weight = min(cfg.cost_weight, _WALL)
-        return np.asarray(1.0 + weight * (gap < 0.0) + cfg.margin_weight * close, np.float32)
+        slowness = 1.0 + min(cfg.cost_weight, _WALL) * (gap < 0.0)
+        if cfg.margin_weight > 0.0:
+            slowness = slowness + cfg.margin_weight * np.clip(1.0 - gap / np.float32(cfg.margin_m), 0.0, 1.0)
+        return np.asarray(slowness, np.float32)
 
 
 def _hazard_gap(x: FloatArray, y: FloatArray, centres: NDArray[np.float64], radius: float) -> FloatArray:
