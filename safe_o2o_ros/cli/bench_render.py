@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from safe_o2o_ros.cli.collect_worker import start_worker
+from safe_o2o_ros.cli.pool import start_worker
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.sim.checks import IMAGE_SIZE
 from safe_o2o_ros.sim.make import make_env

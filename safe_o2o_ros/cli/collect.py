@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import safe_o2o_ros
-from safe_o2o_ros.cli.collect_worker import Collected, Job, collect_episode, make_env, start_worker
+from safe_o2o_ros.cli.collect_worker import Collected, Job, collect_episode, make_env
+from safe_o2o_ros.cli.pool import parallel
 from safe_o2o_ros.data import EpisodeReader, EpisodeWriter, Manifest, read_manifest
-from safe_o2o_ros.errors import StoreError, UsageError
+from safe_o2o_ros.errors import StoreError, UsageError, WorkerError
 from safe_o2o_ros.sim.demonstrators import KINDS, default_mix, kind_of, parse_mix
 from safe_o2o_ros.sim.tasks import task_spec
 
@@ -71,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Collect; returns 0, or 130 after Ctrl-C (what was collected is kept)."""
     jobs = plan(args)
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers, which must not compete for cores
     stored = stored_seeds(args.out)
     todo = [job for job in jobs if job.seed not in stored]
     console = Console()
@@ -171,33 +167,14 @@ def manifest_of(args: argparse.Namespace, jobs: Sequence[Job]) -> Manifest:
 
 
 def _collect(jobs: Sequence[Job], workers: int) -> Iterator[Collected]:
-    """Episodes as they finish, in any order; at most two a worker are under way, so memory stays bounded."""
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
-    waiting = iter(jobs)
-    running: set[Future[Collected]] = set()
+    """Episodes as they finish, in any order; raises StoreError when a process dies."""
     try:
-        while True:
-            for job in waiting:
-                running.add(pool.submit(collect_episode, job))
-                if len(running) >= 2 * workers:
-                    break
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    except BrokenProcessPool as error:
+        yield from (collected for _, collected in parallel(collect_episode, jobs, workers))
+    except WorkerError as error:
         raise StoreError(
             "a collecting process died (out of memory?); what is stored is safe, run again with "
             "fewer --workers"
         ) from error
-    finally:
-        if running:  # interrupted: an unfinished episode is worth nothing, so nobody waits for it
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _progress(console: Console) -> Progress:

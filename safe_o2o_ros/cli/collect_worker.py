@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -60,27 +56,13 @@ _ENVS: dict[tuple[Any, ...], Any] = {}
 """This process's environments: building one costs as much as many steps."""
 
 
-def start_worker() -> None:
-    """Initialise a process: Ctrl-C is the parent's to handle, and one thread is this process's share."""
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent closes no queue, so its workers would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def make_env(task: str, variant: str | None, cameras: tuple[str, ...]) -> Any:
     """This process's environment for a task, with its usual action repeat; raises the simulator's errors."""
+    import cv2
+
     from safe_o2o_ros.sim import make
 
+    cv2.setNumThreads(1)  # a process's share, also when it encodes images
     key = (task, variant, cameras)
     if key not in _ENVS:
         _ENVS[key] = make.make_env(task, 0, cameras, variant)

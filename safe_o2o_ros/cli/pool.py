@@ -32,7 +32,7 @@ def parallel(
         return
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=_start
+        min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=start_worker
     )
     waiting = iter(enumerate(jobs))
     running: dict[Future[_Result], int] = {}
@@ -65,7 +65,9 @@ def _submit(pool: ProcessPoolExecutor, function: Callable[[_Job], _Result], job:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start() -> None:
+def start_worker() -> None:
+    """Initialise a process: Ctrl-C is its parent's to handle, and it ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

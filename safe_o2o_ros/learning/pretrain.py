@@ -35,9 +35,6 @@ from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 from safe_o2o_ros.world_model.vision import compiled_convolutions
 
-CHOICES = {"critics": "critics", "certified": "certified"}
-"""Driver -> how PolicyGraph chooses; else the likeliest."""
-
 
 class Score(Protocol):
     """What trained networks say of a data set."""
@@ -165,7 +162,8 @@ def _policy_graph(
     if by == "policy_critics":
         prices = Prices(c.kappa, c.kappa, sigma)
         return PolicyGraph([actor], (agent.pi_reward, UpperBound(agent.pi_cost)), evaluation, prices)
-    prices = Prices(c.risk_price, c.kappa, sigma, CHOICES.get(by, "likeliest"), c.certified_risk)
+    chooses = by if by in ("critics", "certified") else "likeliest"
+    prices = Prices(c.risk_price, c.kappa, sigma, chooses, c.certified_risk)
     return PolicyGraph([actor], (agent.q_reward, risk), evaluation, prices)
 
 

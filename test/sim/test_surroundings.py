@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from safe_o2o_ros.learning import dataset
 from safe_o2o_ros.sim.state import PrivilegedState
 from safe_o2o_ros.sim.surroundings import FAR_M, SECTORS, landmarks, ring
+from safe_o2o_ros.world_model.config import ModelConfig
 
 STATE = PrivilegedState(
     position=np.array([1.0, 1.0]),
@@ -47,3 +49,9 @@ def test_landmarks_are_in_base_link() -> None:
     values = landmarks(replace(STATE, box=np.array([[1.0, 0.0]])))
     assert values == pytest.approx([0.0, 1.0, -1.0, 0.0], abs=1e-6)
     assert np.isnan(landmarks(STATE)[2:]).all()
+
+
+def test_recordings_training_and_networks_agree_on_the_widths() -> None:
+    widths = (len(ring(STATE)), len(landmarks(STATE)))
+    assert widths == (dataset.SECTORS, dataset.PLACES)
+    assert widths == (ModelConfig().sectors, 2 * ModelConfig().landmarks)

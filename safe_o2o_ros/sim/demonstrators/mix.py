@@ -43,95 +43,74 @@ class Kind:
     """From adapter and control period in seconds."""
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """How one planner is set for each way of driving."""
+
+    safe: PlannerConfig
+    wide: PlannerConfig
+    bold: PlannerConfig
+    careless: PlannerConfig
+
+
+Planner = Callable[[RobotAdapter, float, PlannerConfig], Demonstrator]
+
+
+def _planned(planner: Planner, settings: _Settings, shares: Mapping[str, float]) -> dict[str, Kind]:
+    """The kinds of a robot that a planner drives; `shares` of those in the default mix."""
+
+    def noisy(config: PlannerConfig) -> Callable[[RobotAdapter, float], Demonstrator]:
+        return lambda a, p: Noisy(planner(a, p, config), a)
+
+    def bursts(config: PlannerConfig) -> Callable[[RobotAdapter, float], Demonstrator]:
+        return lambda a, p: Bursts(planner(a, p, config), a)
+
+    def plain(config: PlannerConfig) -> Callable[[RobotAdapter, float], Demonstrator]:
+        return lambda a, p: planner(a, p, config)
+
+    burst, noise = "interrupted by 3-12 periods of one random action", "plus slowly varying noise"
+    ways: dict[str, tuple[str, Callable[[RobotAdapter, float], Demonstrator]]] = {
+        "safe": ("plans around what costs, with a margin", plain(settings.safe)),
+        "safe-noisy": (f"safe, {noise}", noisy(settings.safe)),
+        "safe-bursts": (f"safe, {burst}", bursts(settings.safe)),
+        "bold": ("no margin: cuts corners of what costs where that saves time", plain(settings.bold)),
+        "careless": ("blind to what costs: the fastest way to the goal", plain(settings.careless)),
+        "careless-bursts": (f"careless, {burst}", bursts(settings.careless)),
+        "random": ("random actions, each held for 2-8 periods", lambda a, p: RandomDemonstrator(a)),
+        "safe-wide": ("safe, with more distance: its imitators may err a little", plain(settings.wide)),
+        "safe-wide-noisy": (f"safe-wide, {noise}", noisy(settings.wide)),
+        "safe-wide-bursts": (f"safe-wide, {burst}", bursts(settings.wide)),
+    }
+    return {name: Kind(text, shares.get(name, 0.0), make) for name, (text, make) in ways.items()}
+
+
 KINDS: dict[str, dict[str, Kind]] = {
-    POINT.name: {
-        "safe": Kind(
-            "plans around what costs, with a margin", 0.22, lambda a, p: PointDemonstrator(a, p, SAFE)
-        ),
-        "safe-noisy": Kind(
-            "safe, plus slowly varying noise",
-            0.10,
-            lambda a, p: Noisy(PointDemonstrator(a, p, SAFE), a),
-        ),
-        "safe-bursts": Kind(
-            "safe, interrupted by 3-12 periods of one random action",
-            0.13,
-            lambda a, p: Bursts(PointDemonstrator(a, p, SAFE), a),
-        ),
-        "bold": Kind(
-            "no margin: cuts corners of what costs where that saves time",
-            0.10,
-            lambda a, p: PointDemonstrator(a, p, BOLD),
-        ),
-        "careless": Kind(
-            "blind to what costs: the fastest way to the goal",
-            0.18,
-            lambda a, p: PointDemonstrator(a, p, CARELESS),
-        ),
-        "careless-bursts": Kind(
-            "careless, interrupted by 3-12 periods of one random action",
-            0.15,
-            lambda a, p: Bursts(PointDemonstrator(a, p, CARELESS), a),
-        ),
-        "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
-        "safe-wide": Kind(
-            "safe, with more distance: whoever imitates it may err a little",
-            0.0,
-            lambda a, p: PointDemonstrator(a, p, WIDE),
-        ),
-        "safe-wide-noisy": Kind(
-            "safe-wide, plus slowly varying noise",
-            0.0,
-            lambda a, p: Noisy(PointDemonstrator(a, p, WIDE), a),
-        ),
-        "safe-wide-bursts": Kind(
-            "safe-wide, interrupted by 3-12 periods of one random action",
-            0.0,
-            lambda a, p: Bursts(PointDemonstrator(a, p, WIDE), a),
-        ),
-    },
-    CAR.name: {
-        "safe": Kind(
-            "plans around hazards and vases with a margin", 0.24, lambda a, p: CarPlanner(a, p, CAR_SAFE)
-        ),
-        "safe-noisy": Kind(
-            "safe, plus slowly varying noise", 0.12, lambda a, p: Noisy(CarPlanner(a, p, CAR_SAFE), a)
-        ),
-        "safe-bursts": Kind(
-            "safe, interrupted by 3-12 periods of one random action",
-            0.16,
-            lambda a, p: Bursts(CarPlanner(a, p, CAR_SAFE), a),
-        ),
-        "bold": Kind(
-            "no margin: cuts corners of hazards where that saves time",
-            0.10,
-            lambda a, p: CarPlanner(a, p, CAR_BOLD),
-        ),
-        "careless": Kind(
-            "blind to hazards and vases: the fastest way to the goal",
-            0.14,
-            lambda a, p: CarPlanner(a, p, CAR_CARELESS),
-        ),
-        "careless-bursts": Kind(
-            "careless, interrupted by 3-12 periods of one random action",
-            0.12,
-            lambda a, p: Bursts(CarPlanner(a, p, CAR_CARELESS), a),
-        ),
-        "random": Kind("random actions, each held for 2-8 periods", 0.12, lambda a, p: RandomDemonstrator(a)),
-        "safe-wide": Kind(
-            "safe, at a clearly larger distance from things where there is room",
-            0.0,
-            lambda a, p: CarPlanner(a, p, CAR_WIDE),
-        ),
-        "safe-wide-noisy": Kind(
-            "safe-wide, plus slowly varying noise", 0.0, lambda a, p: Noisy(CarPlanner(a, p, CAR_WIDE), a)
-        ),
-        "safe-wide-bursts": Kind(
-            "safe-wide, interrupted by 3-12 periods of one random action",
-            0.0,
-            lambda a, p: Bursts(CarPlanner(a, p, CAR_WIDE), a),
-        ),
-    },
+    POINT.name: _planned(
+        PointDemonstrator,
+        _Settings(SAFE, WIDE, BOLD, CARELESS),
+        {
+            "safe": 0.22,
+            "safe-noisy": 0.10,
+            "safe-bursts": 0.13,
+            "bold": 0.10,
+            "careless": 0.18,
+            "careless-bursts": 0.15,
+            "random": 0.12,
+        },
+    ),
+    CAR.name: _planned(
+        CarPlanner,
+        _Settings(CAR_SAFE, CAR_WIDE, CAR_BOLD, CAR_CARELESS),
+        {
+            "safe": 0.24,
+            "safe-noisy": 0.12,
+            "safe-bursts": 0.16,
+            "bold": 0.10,
+            "careless": 0.14,
+            "careless-bursts": 0.12,
+            "random": 0.12,
+        },
+    ),
     ROOM_BASE.name: {
         "safe": Kind(
             "looks for the goal, then drives there with room to spare", 0.36, lambda a, p: RoomDemonstrator(a)

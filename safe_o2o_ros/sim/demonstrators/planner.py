@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,7 +76,7 @@ class PlanningDemonstrator:
     def reset(self, seed: int) -> None:
         """Forget the plan; draw the pool of perturbations."""
         self._rng = np.random.default_rng(seed)
-        self._pool = _smooth_noise(self._rng, 2048, self._config.horizon)
+        self._pool = smooth_noise(self._rng, 2048, self._config.horizon)
         self._plan = np.zeros((self._config.horizon, 2), np.float32)
         self._previous = np.zeros(2, np.float32)
         self._way = Way()
@@ -102,11 +104,7 @@ class PlanningDemonstrator:
         velocity = (float(state.velocity[0]), float(state.velocity[1]))
         paths = self._model.predict(plans, float(state.yaw), float(state.yaw_rate), velocity)
         total = self._time(paths, state)
-        steps = np.diff(plans, axis=1)
-        first = plans[:, 0] - self._previous
-        total += self._config.smoothness * (
-            np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
-        )
+        total += self._config.smoothness * unsteadiness(plans, self._previous)
         return total + self._danger(paths, obstacles)
 
     def _time(self, paths: Trajectories, state: PrivilegedState) -> FloatArray:
@@ -155,22 +153,38 @@ def _inside(gap: FloatArray) -> FloatArray:
     return np.asarray((gap < 0.0).sum(axis=1) - 5.0 * np.minimum(gap, 0.0).sum(axis=1), np.float32)
 
 
-def _smooth_noise(rng: np.random.Generator, count: int, horizon: int) -> FloatArray:
+def unsteadiness(plans: FloatArray, previous: FloatArray) -> FloatArray:
+    """Squared changes between the actions of plans (K, horizon, 2), from `previous` (2,) on; (K,)."""
+    steps = np.diff(plans, axis=1)
+    first = plans[:, 0] - previous
+    return np.asarray(np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first), np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, count: int, horizon: int) -> FloatArray:
     """Perturbations with unit variance and correlation over about three periods, (count, horizon, 2)."""
     white = rng.standard_normal((count, horizon + 4, 2)).astype(np.float32)
     summed = np.cumsum(white, axis=1)
     return np.asarray((summed[:, 4:] - summed[:, :-4]) / 2.0, np.float32)
 
 
-def _canned_plans(horizon: int) -> FloatArray:
-    """Two-piece constant plans that find a way the perturbations miss, (K, horizon, 2)."""
+def two_piece_plans(
+    horizon: int,
+    switches: Sequence[int],
+    drives: Sequence[float],
+    turns: Sequence[float],
+    thens: Sequence[tuple[float, float]],
+) -> FloatArray:
+    """All plans of one action, (drive, turn), until a switch and of another then, (K, horizon, 2)."""
     plans = []
-    for switch in (3, 7):
-        for drive in (-1.0, 0.0, 1.0):
-            for turn in (-1.0, -0.4, 0.0, 0.4, 1.0):
-                for then in ((1.0, 0.0), (-1.0, 0.0), (1.0, -0.5), (1.0, 0.5)):
-                    plan = np.empty((horizon, 2), np.float32)
-                    plan[:switch] = (drive, turn)
-                    plan[switch:] = then
-                    plans.append(plan)
+    for switch, drive, turn, then in itertools.product(switches, drives, turns, thens):
+        plan = np.empty((horizon, 2), np.float32)
+        plan[:switch] = (drive, turn)
+        plan[switch:] = then
+        plans.append(plan)
     return np.stack(plans)
+
+
+def _canned_plans(horizon: int) -> FloatArray:
+    """Plans that find a way the perturbations miss, (K, horizon, 2)."""
+    turns, thens = (-1.0, -0.4, 0.0, 0.4, 1.0), ((1.0, 0.0), (-1.0, 0.0), (1.0, -0.5), (1.0, 0.5))
+    return two_piece_plans(horizon, (3, 7), (-1.0, 0.0, 1.0), turns, thens)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.sim.demonstrators.base import Source
 from safe_o2o_ros.sim.demonstrators.model import PointModel, Trajectories
-from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig
+from safe_o2o_ros.sim.demonstrators.planner import PlannerConfig, smooth_noise, two_piece_plans, unsteadiness
 from safe_o2o_ros.sim.demonstrators.push_box import BoxView, wrapped
 from safe_o2o_ros.sim.demonstrators.push_plan import Prices
 from safe_o2o_ros.sim.demonstrators.push_route import Face, Routes
@@ -51,9 +51,7 @@ class PushDemonstrator:
     def reset(self, seed: int) -> None:
         """Forget box, face and plan; draw the pool of perturbations."""
         self._rng = np.random.default_rng(seed)
-        white = self._rng.standard_normal((1024, self._config.horizon + 4, 2)).astype(np.float32)
-        summed = np.cumsum(white, axis=1)
-        self._pool = (summed[:, 4:] - summed[:, :-4]) / np.float32(2.0)
+        self._pool = smooth_noise(self._rng, 1024, self._config.horizon)
         self._plan = np.zeros((self._config.horizon, 2), np.float32)
         self._previous = np.zeros(2, np.float32)
         self._routes = Routes(self._config)
@@ -136,23 +134,12 @@ class PushDemonstrator:
         """Seconds that each plan is worth, (K,), less is better; and those of hazards among them."""
         velocity = (float(state.velocity[0]), float(state.velocity[1]))
         paths = self._model.predict(plans, wrapped(float(state.yaw)), float(state.yaw_rate), velocity)
-        steps = np.diff(plans, axis=1)
-        first = plans[:, 0] - self._previous
-        jerk = np.einsum("kti,kti->k", steps, steps) + np.einsum("ki,ki->k", first, first)
-        total = price(paths, state) + self._config.smoothness * jerk
+        total = price(paths, state) + self._config.smoothness * unsteadiness(plans, self._previous)
         danger = self._prices.hazards(paths, state)
         return total + danger, danger
 
 
 def _canned_plans(horizon: int) -> FloatArray:
-    """Two-piece constant plans that find a way the perturbations miss, (K, horizon, 2)."""
-    plans = []
-    for switch in (6,):
-        for drive in (-1.0, 0.5, 1.0):
-            for turn in (-1.0, -0.4, 0.0, 0.4, 1.0):
-                for then in ((1.0, 0.0), (0.0, 0.0), (1.0, -0.6), (1.0, 0.6)):
-                    plan = np.empty((horizon, 2), np.float32)
-                    plan[:switch] = (drive, turn)
-                    plan[switch:] = then
-                    plans.append(plan)
-    return np.stack(plans)
+    """Plans that find a way the perturbations miss, (K, horizon, 2)."""
+    turns, thens = (-1.0, -0.4, 0.0, 0.4, 1.0), ((1.0, 0.0), (0.0, 0.0), (1.0, -0.6), (1.0, 0.6))
+    return two_piece_plans(horizon, (6,), (-1.0, 0.5, 1.0), turns, thens)
