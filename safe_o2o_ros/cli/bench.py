@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency beside the bare networks, stops after a kill, a soak, rendering, training."""
+"""`safe-o2o bench`: latency, stops after a kill, a soak, rendering, training, reachability."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ HOPS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument(
-        "what", choices=("latency", "stop", "soak", "render", "training"), help="what to measure"
+        "what",
+        choices=("latency", "stop", "soak", "render", "training", "reachability"),
+        help="what to measure",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
@@ -42,7 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repeats", type=int, default=20, help="stop, training: how often (default: 20)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
-    parser.add_argument("--plot", type=Path, default=Path("soak.png"), help="soak: draw it here")
+    parser.add_argument(
+        "--plot", type=Path, help="soak, reachability: draw it here (default: soak.png, avoid_set.png)"
+    )
+    parser.add_argument(
+        "--states", type=int, help="reachability: so many states at random (default: the whole grid of 41^3)"
+    )
+    parser.add_argument(
+        "--train",
+        action="store_true",
+        help="reachability: repeat the training, into --out (about 40 minutes)",
+    )
+    parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="render: processes (default: one a core)"
     )
@@ -56,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    alone = {"render": _render, "training": _training}
+    alone = {"render": _render, "training": _training, "reachability": _reachability}
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
@@ -89,6 +102,18 @@ def _training(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def _reachability(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs a bundle and no graph."""
+    from safe_o2o_ros.cli.extras import INFERENCE, SIM, require
+
+    require(SIM, INFERENCE)
+    from safe_o2o_ros.cli import bench_reachability
+
+    result = bench_reachability.measure(args, args.plot or Path("avoid_set.png"))
+    bench_reachability.show(result)
+    return result
+
+
 def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
     """What drives the graph with a bundle."""
     from safe_o2o_ros.bundle import load_bundle
@@ -112,7 +137,7 @@ def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
             raise UsageError("--minutes must be between 0.1 and 10000")
         result = bench_soak.measure(args, path)
         bench_soak.show(result)
-        write_soak_plot(args.plot, result)
+        write_soak_plot(args.plot or Path("soak.png"), result)
     else:
         result = _latency(args, path, bundle)
         _print(result)

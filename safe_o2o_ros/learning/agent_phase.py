@@ -12,43 +12,11 @@ from torch import Tensor, nn
 from safe_o2o_ros.learning import distributed, losses
 from safe_o2o_ros.learning.agent import Agent, Multiplier
 from safe_o2o_ros.learning.config import PretrainConfig
-from safe_o2o_ros.learning.latents import Latents
+from safe_o2o_ros.learning.reach_phase import binary_reach_losses
 from safe_o2o_ros.learning.trainer import cosine
+from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.rssm import RSSMState
-
-
-class Transitions:
-    """Cached latents with their actions, rewards and costs; rows as in Dataset."""
-
-    def __init__(
-        self,
-        latents: Latents,
-        action: Tensor,
-        reward: Tensor,
-        cost: Tensor,
-        cont: Tensor,
-        margin: Tensor,
-        rows: Tensor,
-    ) -> None:
-        """`rows` (M,): rows with an action; row + 1 is the next latent. `margin` (N,): see Dataset."""
-        self.feature, self.scrambled = latents.feature, latents.scrambled
-        self.action, self.reward = action, reward
-        self.cost, self.cont, self.margin, self.rows = cost, cont, margin, rows
-
-    def draw(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> dict[str, Tensor]:
-        """A uniform batch of transitions; of those drawn only `part` is returned."""
-        rows = self.rows[torch.from_numpy(rng.integers(len(self.rows), size=batch)[part])]
-        return {
-            "feature": self.feature[rows],
-            "scrambled": self.scrambled[rows],
-            "action": self.action[rows],
-            "reward": self.reward[rows],
-            "cost": self.cost[rows],
-            "cont": self.cont[rows],
-            "margin": self.margin[rows + 1],
-            "next": self.feature[rows + 1],
-        }
 
 
 @dataclass(frozen=True)
@@ -149,16 +117,21 @@ class AgentPhase:
         """Expectile critics of reward (upper), cost and reachability (lower); data actions only."""
         agent, c = self.agent, self.config.agent
         s, a, s2 = batch["feature"], batch["action"], batch["next"]
+        reach: dict[str, Tensor] = {}
+        if not self.config.reach.steps:
+            reach = binary_reach_losses(
+                (agent.q_reach, agent.v_reach, agent.targets["q_reach"]),
+                batch,
+                c.gamma_reach,
+                c.tau_reach,
+                (c.near_m, c.near_risk),
+            )
         with torch.no_grad():
             reward_target = losses.td_target(batch["reward"], batch["cont"], agent.v_reward(s2), c.gamma)
             cost_target = losses.td_target(batch["cost"], batch["cont"], agent.v_cost(s2), c.gamma)
-            label = losses.harm(batch["cost"], batch["margin"], c.near_m, c.near_risk)
-            reach_target = losses.reachability_target(label, batch["cont"], agent.v_reach(s2), c.gamma_reach)
             # Pessimism on the ensemble: the least reward, the most cost and risk.
             q_r = agent.targets["q_reward"](s, a).amin(0)
             q_c = agent.targets["q_cost"](s, a).amax(0)
-            q_h = agent.targets["q_reach"](s, a).amax(0)
-        reach = agent.q_reach(s, a)
         return {
             "q_reward": F.mse_loss(
                 agent.q_reward(s, a), reward_target.expand(len(agent.q_reward.members), -1)
@@ -166,9 +139,7 @@ class AgentPhase:
             "v_reward": losses.expectile(q_r - agent.v_reward(s), c.tau_reward).mean(),
             "q_cost": F.mse_loss(agent.q_cost(s, a), cost_target.expand(len(agent.q_cost.members), -1)),
             "v_cost": losses.expectile(q_c - agent.v_cost(s), c.tau_cost).mean(),
-            # Cross-entropy: the target is a probability, and its gradient does not vanish at 0 and 1.
-            "q_reach": F.binary_cross_entropy(reach.clamp(1e-6, 1 - 1e-6), reach_target.expand_as(reach)),
-            "v_reach": losses.expectile(q_h - agent.v_reach(s), c.tau_reach).mean(),
+            **reach,
         }
 
     def evaluation_losses(self, batch: dict[str, Tensor], imagined: Imagined | None) -> dict[str, Tensor]:

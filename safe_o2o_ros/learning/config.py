@@ -14,6 +14,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales
 
 PRECISIONS = ("bfloat16", "float32")
+REACH_FORMS = ("margin", "binary")
 DRIVERS = ("certified", "critics", "policy_critics", "actor", "percept")
 ACTOR_SEES = ("latent", "percept")
 ACTOR_LEARNS = ("data", "imagination")
@@ -39,6 +40,31 @@ class SequenceTraining:
     mirror: float = 0.0
     """Share of the windows that are shown as seen in a mirror, turns and wheels exchanged."""
     checkpoint_every: int = 250
+
+
+@dataclass(frozen=True)
+class ReachTraining:
+    """Reachability alone, before the other critics; 0 steps: together with them (binary form)."""
+
+    steps: int = 0
+    batch: int = 1024
+    learning_rate: float = 1e-3
+    form: str = "margin"
+    """"margin" (safety Bellman on a measured distance) or "binary" (from costs); see learning/reach_phase."""
+    gamma_first: float = 0.9
+    gamma: float = 0.9995
+    """Discount per control period, reached from `gamma_first` after 70 % of the updates."""
+    tau: float = 0.02
+    """Lower expectile of the risk over the data's actions: near 0, the safest action that data shows."""
+    scale_m: float = 0.1
+    """Margin form: metres that one unit of the risk's logit stands for."""
+    clip_m: float = 0.4
+    """Margin form: distances beyond this are alike."""
+    near_m: float = 0.06
+    """Binary form: see AgentTraining."""
+    near_risk: float = 0.5
+    target_rate: float = 0.02
+    checkpoint_every: int = 2000
 
 
 @dataclass(frozen=True)
@@ -144,6 +170,7 @@ class PretrainConfig:
     percept: SequenceTraining = field(default_factory=lambda: SequenceTraining(steps=0))
     """Before the world model: convolutions and percept alone, which then stay. 0 steps: all at once."""
     world_model: SequenceTraining = field(default_factory=SequenceTraining)
+    reach: ReachTraining = field(default_factory=ReachTraining)
     agent: AgentTraining = field(default_factory=AgentTraining)
 
     def to_json(self) -> str:
@@ -242,6 +269,7 @@ def _override(node: Any, path: list[str], text: str, key: str) -> Any:
 _TRUTH = {"true": True, "false": False}
 _CHOICES = {
     "precision": PRECISIONS,
+    "form": REACH_FORMS,
     "driver": DRIVERS,
     "actor_sees": ACTOR_SEES,
     "actor_learns": ACTOR_LEARNS,
@@ -249,7 +277,16 @@ _CHOICES = {
 }
 _FROM_ZERO = {"seed", "warmup", "steps"}
 _SHARES = {"gamma", "gamma_reach", "tau_reward", "tau_cost", "tau_reach", "target_rate", "lam", "actor_from"}
-_SHARES |= {"decode_fraction", "unimix", "threshold", "near_risk", "mirror", "certified_risk"}
+_SHARES |= {
+    "decode_fraction",
+    "unimix",
+    "threshold",
+    "near_risk",
+    "mirror",
+    "certified_risk",
+    "gamma_first",
+    "tau",
+}
 
 
 def _check(key: str, value: Any) -> None:

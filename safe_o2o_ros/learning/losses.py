@@ -41,6 +41,16 @@ def reachability_target(label: Tensor, cont: Tensor, next_value: Tensor, gamma: 
     return torch.maximum(label.to(next_value.dtype), gamma * cont * next_value)
 
 
+def safety_bellman_target(margin: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """(1 - gamma) l + gamma min(l, V(s')), l the signed margin of the state itself, higher = safer.
+
+    The discounted safety Bellman equation (Fisac et al., ICRA 2019). Where the episode terminated nothing
+    follows, and l alone counts.
+    """
+    following = torch.minimum(margin, next_value)
+    return (1.0 - gamma) * margin + gamma * torch.where(cont > 0.0, following, margin)
+
+
 def td_target(reward: Tensor, cont: Tensor, next_value: Tensor, gamma: float) -> Tensor:
     """r + gamma * cont * V(s')."""
     return reward + gamma * cont * next_value

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.learning import distributed
 from safe_o2o_ros.learning.agent import Agent
-from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
+from safe_o2o_ros.learning.agent_phase import AgentPhase
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork, ClonePolicy, NoSafety
 from safe_o2o_ros.learning.calibrate import Scores
 from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining, from_json
@@ -26,8 +26,10 @@ from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
 from safe_o2o_ros.learning.percept_phase import Seeing
+from safe_o2o_ros.learning.reach_phase import ReachPhase
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
+from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.actor import PerceptActor
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
@@ -119,6 +121,20 @@ def train_agent(
     imitation = model.percept.behaviour if config.agent.actor_sees == "percept" else None
     agent = Agent(config.model, imitation).to(device)
     data, repeat = transitions(latents, dataset), dataset.manifest.action_repeat
+    if config.reach.steps > 0:
+        slow = agent.targets["q_reach"]
+        reach = ReachPhase(agent.q_reach, agent.v_reach, slow, data, config.reach, config.seed, device)
+        clocks = dict(clocks) | {
+            "reach": run_phase(
+                reach,
+                config.reach.steps,
+                config.seed + 2,
+                run_dir / "reach.pt",
+                config.reach.checkpoint_every,
+                log,
+                progress,
+            )
+        }
     clock = run_phase(
         AgentPhase(agent, model, data, config, device, repeat),
         config.agent.steps,

@@ -31,9 +31,13 @@ class QEnsemble(nn.Module):
 
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
         """Values (E, ...)."""
-        x = torch.cat([feature, action], -1)
-        values = torch.stack([m(x).squeeze(-1) for m in self.members])
+        values = self.logits(feature, action)
         return torch.sigmoid(values) if self.bounded else values
+
+    def logits(self, feature: Tensor, action: Tensor) -> Tensor:
+        """Values (E, ...) before they are squashed."""
+        x = torch.cat([feature, action], -1)
+        return torch.stack([m(x).squeeze(-1) for m in self.members])
 
 
 class VCritic(nn.Module):
@@ -46,5 +50,10 @@ class VCritic(nn.Module):
 
     def forward(self, feature: Tensor) -> Tensor:
         """Values (...)."""
-        value = self.net(feature).squeeze(-1)
+        value = self.logits(feature)
         return torch.sigmoid(value) if self.bounded else value
+
+    def logits(self, feature: Tensor) -> Tensor:
+        """Values (...) before they are squashed."""
+        value: Tensor = self.net(feature).squeeze(-1)
+        return value

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from safe_o2o_ros.learning import losses
 from safe_o2o_ros.learning.agent import Agent
-from safe_o2o_ros.learning.agent_phase import AgentPhase, Imagined, Transitions
+from safe_o2o_ros.learning.agent_phase import AgentPhase, Imagined
 from safe_o2o_ros.learning.config import PretrainConfig, resolve
 from safe_o2o_ros.learning.latents import Latents
 from safe_o2o_ros.learning.methods import METHODS, configured, twins
 from safe_o2o_ros.learning.trainer import run_phase
+from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.model import LossScales, WorldModel

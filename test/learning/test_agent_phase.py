@@ -17,11 +17,12 @@ from support.tiny_store import write_tiny_store
 from torch import Tensor, nn
 
 from safe_o2o_ros.learning.agent import Agent
-from safe_o2o_ros.learning.agent_phase import AgentPhase, Transitions
+from safe_o2o_ros.learning.agent_phase import AgentPhase
 from safe_o2o_ros.learning.config import PretrainConfig, resolve
 from safe_o2o_ros.learning.dataset import load_dataset
 from safe_o2o_ros.learning.latents import Latents
 from safe_o2o_ros.learning.pretrain import transitions
+from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.model import WorldModel
 
 SETTINGS = {

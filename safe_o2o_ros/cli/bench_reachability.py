@@ -1,0 +1,132 @@
+"""`safe-o2o bench reachability`: the learned avoid set of DubinsAvoid against the exact one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_o2o_ros.cli.training import bars
+from safe_o2o_ros.errors import UsageError
+from safe_o2o_ros.resources import share_path
+from safe_o2o_ros.sim.exact import dubins
+
+NODES = 41
+"""Of the grid, per axis."""
+REFERENCE_HALF_WIDTH_M = 1.1
+"""On [-1.1, 1.1]^2 the exact set has the 22 % of unsafe states that the reference states; on ours 12 %."""
+REFERENCE = {"false_safe": 0.005, "false_unsafe": 0.022, "f1": 0.982, "false_safe_of_unsafe": 0.023}
+
+
+def measure(args: argparse.Namespace, picture: Path) -> dict[str, Any]:
+    """Train where asked to, compare, draw `picture`.
+
+    Raises UsageError, MissingExtraError and what a bundle raises.
+    """
+    from rich.console import Console
+
+    from safe_o2o_ros.bundle import load_bundle
+    from safe_o2o_ros.cli.reachability_episodes import TASK
+    from safe_o2o_ros.cli.reachability_estimate import state_risks
+    from safe_o2o_ros.report.avoid_set_plot import write_avoid_set_plot
+    from safe_o2o_ros.sim.exact.avoid_set import dubins_value
+
+    if args.states is not None and not 1000 <= args.states <= NODES**3:
+        raise UsageError(f"--states must be between 1000 and {NODES**3}, got {args.states}")
+    console = Console()
+    path = args.bundle or (None if args.train else share_path("models", "dubins_avoid"))
+    if args.train:
+        from safe_o2o_ros.cli.extras import TRAIN, require
+        from safe_o2o_ros.cli.reachability_training import train_bundle
+
+        require(TRAIN)
+        if args.out is None:
+            raise UsageError("--train needs --out: the directory of the bundle to write")
+        path = args.out
+        train_bundle(path, Path(f"{path}-run"), console, {})
+    assert path is not None
+    bundle = load_bundle(path, task=TASK)
+    value = dubins_value(NODES).reshape(-1)
+    states = dubins.grid(NODES)
+    chosen = np.arange(len(states))
+    if args.states is not None:
+        chosen = np.sort(np.random.default_rng(0).choice(len(states), args.states, replace=False))
+    with bars(console) as report:
+        risk = state_risks(bundle, states[chosen], lambda done, total: report("states", done, total, {}))
+    result = {
+        "task": TASK,
+        "bundle": bundle.version,
+        "grid": [NODES] * 3,
+        "states": len(chosen),
+        "threshold": bundle.manifest.thresholds.risk,
+    }
+    result |= compared(risk <= bundle.manifest.thresholds.risk, value[chosen] > 0.0)
+    inner = np.abs(states[chosen][:, :2]).max(axis=1) <= REFERENCE_HALF_WIDTH_M
+    result["reference_domain"] = {"half_width_m": REFERENCE_HALF_WIDTH_M, "states": int(inner.sum())} | (
+        compared(risk[inner] <= bundle.manifest.thresholds.risk, value[chosen][inner] > 0.0)
+    )
+    result["area_under_curve"] = _area_under_curve(risk, value[chosen] <= 0.0)
+    result["farthest_error_m"] = _farthest_error(risk, bundle.manifest.thresholds.risk, value[chosen])
+    whole = np.full(len(states), np.nan)
+    whole[chosen] = risk
+    cube = [NODES] * 3
+    threshold = bundle.manifest.thresholds.risk
+    write_avoid_set_plot(picture, whole.reshape(cube), value.reshape(cube), threshold, result)
+    console.print(f"drawn: {picture}")
+    return result
+
+
+def compared(called_safe: NDArray[np.bool_], safe: NDArray[np.bool_]) -> dict[str, float]:
+    """The confusion matrix as fractions of all states, and what follows from it; positive = safe."""
+    n = len(safe)
+    true_safe, false_safe = (called_safe & safe).sum() / n, (called_safe & ~safe).sum() / n
+    true_unsafe, false_unsafe = (~called_safe & ~safe).sum() / n, (~called_safe & safe).sum() / n
+    unsafe = false_safe + true_unsafe
+    return {
+        "true_safe": float(true_safe),
+        "false_safe": float(false_safe),
+        "false_unsafe": float(false_unsafe),
+        "true_unsafe": float(true_unsafe),
+        "f1": float(2.0 * true_safe / max(2.0 * true_safe + false_safe + false_unsafe, 1e-12)),
+        "false_safe_of_unsafe": float(false_safe / unsafe) if unsafe > 0.0 else 0.0,
+    }
+
+
+def _area_under_curve(risk: NDArray[np.float32], unsafe: NDArray[np.bool_]) -> float:
+    """Probability that an unsafe state has a higher risk than a safe one; ties count half."""
+    _, rank, counts = np.unique(risk, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - 0.5 * (counts - 1)
+    n = int(unsafe.sum())
+    if n in (0, len(risk)):
+        return float("nan")
+    return float((middle[rank[unsafe]].sum() - n * (n + 1) / 2.0) / (n * (len(risk) - n)))
+
+
+def _farthest_error(
+    risk: NDArray[np.float32], threshold: float, value: NDArray[np.float64]
+) -> dict[str, float]:
+    """Of the states judged wrong, how far from the exact edge the worst ones are, metres of exact value."""
+    wrong_safe, wrong_unsafe = (risk <= threshold) & (value <= 0.0), (risk > threshold) & (value > 0.0)
+    return {
+        "called_safe": float(-value[wrong_safe].min()) if wrong_safe.any() else 0.0,
+        "called_unsafe": float(value[wrong_unsafe].max()) if wrong_unsafe.any() else 0.0,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{result['bundle']} against the exact avoid set, {result['states']} states")
+    for column in ("of all states", "ours", f"ours, |x|, |y| <= {REFERENCE_HALF_WIDTH_M:g} m", "reference"):
+        table.add_column(column, justify="left" if column == "of all states" else "right")
+    keys = ("true_safe", "false_safe", "false_unsafe", "true_unsafe", "f1", "false_safe_of_unsafe")
+    for key in keys:
+        ours, inner = result[key], result["reference_domain"][key]
+        theirs = f"{REFERENCE[key]:.4f}" if key in REFERENCE else ""
+        table.add_row(key.replace("_", " "), f"{ours:.4f}", f"{inner:.4f}", theirs)
+    Console().print(table)
