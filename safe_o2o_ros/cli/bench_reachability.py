@@ -68,7 +68,7 @@ def measure(args: argparse.Namespace, picture: Path) -> dict[str, Any]:
     result["reference_domain"] = {"half_width_m": REFERENCE_HALF_WIDTH_M, "states": int(inner.sum())} | (
         compared(risk[inner] <= bundle.manifest.thresholds.risk, value[chosen][inner] > 0.0)
     )
-    result["area_under_curve"] = _area_under_curve(risk, value[chosen] <= 0.0)
+    result["area_under_curve"] = area_under_curve(risk, value[chosen] <= 0.0)
     result["farthest_error_m"] = _farthest_error(risk, bundle.manifest.thresholds.risk, value[chosen])
     whole = np.full(len(states), np.nan)
     whole[chosen] = risk
@@ -95,7 +95,7 @@ def compared(called_safe: NDArray[np.bool_], safe: NDArray[np.bool_]) -> dict[st
     }
 
 
-def _area_under_curve(risk: NDArray[np.float32], unsafe: NDArray[np.bool_]) -> float:
+def area_under_curve(risk: NDArray[np.float32], unsafe: NDArray[np.bool_]) -> float:
     """Probability that an unsafe state has a higher risk than a safe one; ties count half."""
     _, rank, counts = np.unique(risk, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - 0.5 * (counts - 1)

@@ -17,6 +17,8 @@ from safe_o2o_ros.sim.exact.dubins_picture import CAMERA, draw
 TASK = "DubinsAvoid"
 STEPS = 4
 """Control periods of an episode: short, since every state is asked for alone."""
+LONG_STEPS = 50
+"""Of the first episode: ONNX Runtime and torch are compared over as many."""
 _LEVELS = (-1.0, 0.0, 1.0)
 _AT_ANY_RATE = 0.25
 """Share of the actions that are drawn from all turn rates, not from _LEVELS."""
@@ -41,7 +43,8 @@ def record(
     with EpisodeWriter(directory, manifest) as writer:
         for block in range(0, episodes, _BLOCK):
             seeds = range(first_seed + block, first_seed + min(block + _BLOCK, episodes))
-            for episode in _drive(seeds):
+            long = 0 if block else 1
+            for episode in [*_drive(seeds[:long], LONG_STEPS), *_drive(seeds[long:], STEPS)]:
                 writer.append(episode)
             if progress is not None:
                 progress(min(block + _BLOCK, episodes), episodes)
@@ -54,9 +57,11 @@ def starts(seeds: range) -> NDArray[np.float64]:
     return np.stack([np.random.default_rng([s, 11]).uniform(low, high) for s in seeds])
 
 
-def _drive(seeds: range) -> list[Episode]:
+def _drive(seeds: range, steps: int) -> list[Episode]:
+    if not len(seeds):
+        return []
     states, actions = [starts(seeds)], []
-    for t in range(STEPS):
+    for t in range(steps):
         rngs = [np.random.default_rng([s, 12, t]) for s in seeds]
         turn = np.array([_action(rng) for rng in rngs])
         actions.append(turn)
@@ -80,7 +85,7 @@ def _episode(
     return Episode(
         images={CAMERA: frames},
         actions=turn[:, None].astype(np.float32),
-        rewards=np.zeros(STEPS, np.float32),
+        rewards=np.zeros(len(turn), np.float32),
         costs=(margin[1:] <= 0.0).astype(np.float32),
         terminated=False,
         truncated=True,

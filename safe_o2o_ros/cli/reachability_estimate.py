@@ -14,8 +14,8 @@ from safe_o2o_ros.sim.exact.dubins_picture import draw
 FloatArray = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-PERIODS = 60
-"""Control periods that a start is driven: after 3 s the disc is passed, or has been touched."""
+PERIODS = 45
+"""Control periods that a start is driven: after 2.25 s the disc is passed, or has been touched."""
 CANDIDATES = np.linspace(-1.0, 1.0, 9, dtype=np.float32)
 """Turns among which the safest is taken, effective."""
 _BLOCK = 256

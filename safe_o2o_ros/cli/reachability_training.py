@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.manifest import Thresholds
 
 EPISODES = 12_000
-CALIBRATION_SEED, CALIBRATION_STARTS = 20_000, 6_000
+CALIBRATION_SEED, CALIBRATION_STARTS = 20_000, 4_000
 ALPHA = 0.002
 """Share of the starts called safe that may touch the disc although the safest action is taken from there."""
 SETTINGS = {
@@ -65,16 +65,15 @@ def train_bundle(out: Path, run_dir: Path, console: Console, settings: dict[str,
             "training": seed_ranges(dataset),
             "calibration": [[CALIBRATION_SEED, CALIBRATION_SEED + CALIBRATION_STARTS - 1]],
         }
-        draft = run_dir / "uncalibrated"
-        package(run, draft, _thresholds(1.0, {}), seeds)
-        bundle = load_bundle(draft)
-        risk, touched = judge_starts(
-            bundle,
-            episodes.starts(range(CALIBRATION_SEED, CALIBRATION_SEED + CALIBRATION_STARTS)),
-            lambda done, total: report("calibrate", done, total, {}),
-        )
+        starts = episodes.starts(range(CALIBRATION_SEED, CALIBRATION_SEED + CALIBRATION_STARTS))
+        with tempfile.TemporaryDirectory() as scratch:
+            draft = Path(scratch) / "uncalibrated"
+            package(run, draft, _thresholds(1.0, {}), seeds)
+            risk, touched = judge_starts(
+                load_bundle(draft), starts, lambda done, total: report("calibrate", done, total, {})
+            )
     threshold, provenance = calibrated(risk, touched)
-    manifest, _ = package(dataclasses.replace(run), out, _thresholds(threshold, provenance), seeds)
+    manifest, _ = package(run, out, _thresholds(threshold, provenance), seeds)
     console.print(
         f"bundle [bold]{manifest.version}[/bold] written to {out}; threshold {threshold:.3f} from "
         f"{provenance['starts']} starts"

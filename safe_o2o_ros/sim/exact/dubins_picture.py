@@ -15,9 +15,10 @@ VIEW_M = HALF_WIDTH + 0.25
 """Half of the side that is seen, metres: a car that leaves the domain stays in view for some periods."""
 CAMERA = "top"
 
-_HALF_LENGTH, _HALF_BREADTH, _NOSE = 0.18, 0.09, 0.10
+_HALF_LENGTH, _HALF_BREADTH, _NOSE = 0.22, 0.11, 0.12
 """Of the car's body, a rounded bar, and the radius of the disc at its front; metres."""
-_FLOOR, _HAZARD, _BODY, _FRONT = (235, 235, 230), (214, 90, 70), (40, 60, 120), (250, 200, 40)
+_FLOOR, _HAZARD, _BODY, _FRONT = (128, 128, 128), (152, 104, 98), (250, 250, 250), (12, 12, 40)
+"""The floor is grey, which networks see as 0: the small car is what stands out, and not the floor."""
 _PIXEL = 2.0 * VIEW_M / SIZE
 _PATCH = 2 * int(np.ceil((_HALF_LENGTH + _NOSE) / _PIXEL)) + 4
 """Pixels a side of the part of the picture that a car can change."""
