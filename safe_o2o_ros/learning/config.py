@@ -54,7 +54,7 @@ class ReachTraining:
     gamma_first: float = 0.9
     gamma: float = 0.9995
     """Discount per control period, reached from `gamma_first` after 70 % of the updates."""
-    tau: float = 0.02
+    tau: float = 0.01
     """Lower expectile of the risk over the data's actions: near 0, the safest action that data shows."""
     scale_m: float = 0.1
     """Margin form: metres that one unit of the risk's logit stands for."""

@@ -76,7 +76,7 @@ class ReachPhase:
         return {k: v.detach() for k, v in terms.items()}
 
     def losses(self, batch: dict[str, Tensor], gamma: float) -> dict[str, Tensor]:
-        """Of both critics: data actions only, the most worried member of the ensemble counts."""
+        """Of both critics, on data actions only."""
         c, s, a, s2 = self.config, batch["feature"], batch["action"], batch["next"]
         if c.form == "binary":
             critics = (self.q_reach, self.v_reach, self.target)
@@ -85,7 +85,9 @@ class ReachPhase:
             here = torch.clamp(batch["margin_here"], -c.clip_m, c.clip_m) / c.scale_m
             ahead = -self.v_reach.logits(s2)
             goal = losses.safety_bellman_target(here, batch["cont"], ahead, gamma)
-            least = -self.target.logits(s, a).amax(0)
+            # The mean: pessimism would add up over the many steps back from the edge, and certification asks
+            # the most worried member anyway.
+            least = -self.target.logits(s, a).mean(0)
         q = -self.q_reach.logits(s, a)
         # In units of scale_m, on the logits: a sigmoid would squash what is learned away from the edge.
         return {

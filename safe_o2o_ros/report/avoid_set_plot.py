@@ -33,14 +33,14 @@ def write_avoid_set_plot(
         figure = Figure(figsize=(13.0, 4.3), facecolor="white")
         FigureCanvasAgg(figure)
         title = "DubinsAvoid: from where the disc cannot be avoided any more"
-        figure.text(0.04, 0.94, title, fontsize=14, fontweight="bold", va="center")
+        figure.text(0.055, 0.94, title, fontsize=14, fontweight="bold", va="center")
         text = (
             f"F1 {result['f1']:.4f}; of all states {100 * result['false_safe']:.2f} % wrongly called safe, "
             f"{100 * result['false_unsafe']:.2f} % wrongly unsafe"
         )
-        figure.text(0.04, 0.87, text, color="#62707e", va="center")
+        figure.text(0.055, 0.87, text, color="#62707e", va="center")
         panels = figure.subplots(1, _SHOWN, sharey=True)
-        figure.subplots_adjust(left=0.04, right=0.99, top=0.8, bottom=0.15, wspace=0.08)
+        figure.subplots_adjust(left=0.055, right=0.99, top=0.8, bottom=0.15, wspace=0.08)
         for k, axes in enumerate(panels):
             index = k * risk.shape[2] // (2 * _SHOWN)
             _draw(axes, side, risk[:, :, index], value[:, :, index], threshold)
