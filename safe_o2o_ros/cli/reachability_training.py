@@ -28,7 +28,7 @@ SETTINGS = {
     "world_model.steps": "200",
     "world_model.batch": "64",
     "world_model.length": "4",
-    "reach.steps": "12000",
+    "reach.steps": "5000",
     "reach.batch": "512",
     "agent.steps": "1",
     "agent.driver": "percept",
