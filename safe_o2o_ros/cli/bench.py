@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train",
         action="store_true",
-        help="reachability: repeat the training, into --out (about 25 minutes)",
+        help="reachability: repeat the training, into --out (about 15 minutes)",
     )
     parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
     parser.add_argument(
