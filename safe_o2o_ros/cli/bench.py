@@ -104,9 +104,9 @@ def _training(args: argparse.Namespace) -> dict[str, Any]:
 
 def _reachability(args: argparse.Namespace) -> dict[str, Any]:
     """What needs a bundle and no graph."""
-    from safe_o2o_ros.cli.extras import INFERENCE, SIM, require
+    from safe_o2o_ros.cli.extras import EXACT, INFERENCE, SIM, require
 
-    require(SIM, INFERENCE)
+    require(SIM, INFERENCE, EXACT)  # before, not after minutes of training
     from safe_o2o_ros.cli import bench_reachability
 
     result = bench_reachability.measure(args, args.plot or Path("avoid_set.png"))

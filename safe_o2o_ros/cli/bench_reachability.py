@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from safe_o2o_ros.cli.training import bars
 from safe_o2o_ros.errors import UsageError
@@ -26,8 +27,6 @@ def measure(args: argparse.Namespace, picture: Path) -> dict[str, Any]:
 
     Raises UsageError, MissingExtraError and what a bundle raises.
     """
-    from rich.console import Console
-
     from safe_o2o_ros.bundle import load_bundle
     from safe_o2o_ros.cli.reachability_episodes import TASK
     from safe_o2o_ros.cli.reachability_estimate import state_risks
@@ -37,46 +36,55 @@ def measure(args: argparse.Namespace, picture: Path) -> dict[str, Any]:
     if args.states is not None and not 1000 <= args.states <= NODES**3:
         raise UsageError(f"--states must be between 1000 and {NODES**3}, got {args.states}")
     console = Console()
-    path = args.bundle or (None if args.train else share_path("models", "dubins_avoid"))
-    if args.train:
-        from safe_o2o_ros.cli.extras import TRAIN, require
-        from safe_o2o_ros.cli.reachability_training import train_bundle
-
-        require(TRAIN)
-        if args.out is None:
-            raise UsageError("--train needs --out: the directory of the bundle to write")
-        path = args.out
-        train_bundle(path, Path(f"{path}-run"), console, {})
-    assert path is not None
-    bundle = load_bundle(path, task=TASK)
-    value = dubins_value(NODES).reshape(-1)
-    states = dubins.grid(NODES)
+    bundle = load_bundle(_trained(args, console) if args.train else _given(args), task=TASK)
+    threshold = bundle.manifest.thresholds.risk
+    value, states = dubins_value(NODES).reshape(-1), dubins.grid(NODES)
     chosen = np.arange(len(states))
     if args.states is not None:
         chosen = np.sort(np.random.default_rng(0).choice(len(states), args.states, replace=False))
+    asked, exact = states[chosen], value[chosen]
     with bars(console) as report:
-        risk = state_risks(bundle, states[chosen], lambda done, total: report("states", done, total, {}))
+        risk = state_risks(bundle, asked, lambda done, total: report("states", done, total, {}))
+    called_safe, safe = risk <= threshold, exact > 0.0
+    inner = np.abs(asked[:, :2]).max(axis=1) <= REFERENCE_HALF_WIDTH_M
     result = {
         "task": TASK,
         "bundle": bundle.version,
         "grid": [NODES] * 3,
         "states": len(chosen),
-        "threshold": bundle.manifest.thresholds.risk,
+        "threshold": threshold,
+        **compared(called_safe, safe),
+        "reference_domain": {
+            "half_width_m": REFERENCE_HALF_WIDTH_M,
+            "states": int(inner.sum()),
+            **compared(called_safe[inner], safe[inner]),
+        },
+        "area_under_curve": area_under_curve(risk, ~safe),
+        "farthest_error_m": _farthest_error(called_safe, exact),
     }
-    result |= compared(risk <= bundle.manifest.thresholds.risk, value[chosen] > 0.0)
-    inner = np.abs(states[chosen][:, :2]).max(axis=1) <= REFERENCE_HALF_WIDTH_M
-    result["reference_domain"] = {"half_width_m": REFERENCE_HALF_WIDTH_M, "states": int(inner.sum())} | (
-        compared(risk[inner] <= bundle.manifest.thresholds.risk, value[chosen][inner] > 0.0)
-    )
-    result["area_under_curve"] = area_under_curve(risk, value[chosen] <= 0.0)
-    result["farthest_error_m"] = _farthest_error(risk, bundle.manifest.thresholds.risk, value[chosen])
     whole = np.full(len(states), np.nan)
     whole[chosen] = risk
     cube = [NODES] * 3
-    threshold = bundle.manifest.thresholds.risk
     write_avoid_set_plot(picture, whole.reshape(cube), value.reshape(cube), threshold, result)
     console.print(f"drawn: {picture}")
     return result
+
+
+def _given(args: argparse.Namespace) -> Path:
+    """The bundle of --bundle, else the shipped one."""
+    return args.bundle or share_path("models", "dubins_avoid")
+
+
+def _trained(args: argparse.Namespace, console: Console) -> Path:
+    """A bundle trained anew, into --out."""
+    from safe_o2o_ros.cli.extras import TRAIN, require
+    from safe_o2o_ros.cli.reachability_training import train_bundle
+
+    require(TRAIN)
+    if args.out is None:
+        raise UsageError("--train needs --out: the directory of the bundle to write")
+    train_bundle(args.out, Path(f"{args.out}-run"), console)
+    return Path(args.out)
 
 
 def compared(called_safe: NDArray[np.bool_], safe: NDArray[np.bool_]) -> dict[str, float]:
@@ -105,20 +113,16 @@ def area_under_curve(risk: NDArray[np.float32], unsafe: NDArray[np.bool_]) -> fl
     return float((middle[rank[unsafe]].sum() - n * (n + 1) / 2.0) / (n * (len(risk) - n)))
 
 
-def _farthest_error(
-    risk: NDArray[np.float32], threshold: float, value: NDArray[np.float64]
-) -> dict[str, float]:
+def _farthest_error(called_safe: NDArray[np.bool_], value: NDArray[np.float64]) -> dict[str, float]:
     """Of the states judged wrong, how far from the exact edge the worst ones are, metres of exact value."""
-    wrong_safe, wrong_unsafe = (risk <= threshold) & (value <= 0.0), (risk > threshold) & (value > 0.0)
     return {
-        "called_safe": float(-value[wrong_safe].min()) if wrong_safe.any() else 0.0,
-        "called_unsafe": float(value[wrong_unsafe].max()) if wrong_unsafe.any() else 0.0,
+        "called_safe": float(-value[called_safe & (value <= 0.0)].min(initial=0.0)),
+        "called_unsafe": float(value[~called_safe & (value > 0.0)].max(initial=0.0)),
     }
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the table."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"{result['bundle']} against the exact avoid set, {result['states']} states")

@@ -23,10 +23,12 @@ ROS = (
 SIM = ("mujoco", "gymnasium")
 INFERENCE = ("onnxruntime",)
 TRAIN = ("torch",)
+EXACT = ("hj_reachability",)
 _INSTALL = {
     ROS: "ROS 2 ({}) is not installed: run `pip install 'safe_o2o_ros[ros]'`, or source your ROS 2",
     SIM: "the simulator ({}) is not installed: run `pip install 'safe_o2o_ros[sim]'`",
     TRAIN: "training ({}) is not installed: run `pip install 'safe_o2o_ros[train]'`",
+    EXACT: "the exact avoid sets ({}) are not installed: run `pip install 'safe_o2o_ros[exact]'`",
     INFERENCE: "ONNX Runtime ({}) is not installed: run `pip install 'safe_o2o_ros[cpu]'`, or `[gpu]`",
 }
 

@@ -22,7 +22,6 @@ LONG_STEPS = 50
 _LEVELS = (-1.0, 0.0, 1.0)
 _AT_ANY_RATE = 0.25
 """Share of the actions that are drawn from all turn rates, not from _LEVELS."""
-_FAR_M = 3.0
 _BLOCK = 500
 
 

@@ -28,7 +28,6 @@ class StateReader:
         """`bundle`: of the task DubinsAvoid, loaded whole."""
         self._encoder, self._safety = bundle.networks[ENCODER], bundle.networks[SAFETY]
         self._state_size = bundle.manifest.latent.state_size
-        self._adapter = bundle.manifest.adapter
 
     def first(self, states: NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
         """Of states (N, 3) seen alone: recurrent states (N, S) and risks (N, len(CANDIDATES))."""

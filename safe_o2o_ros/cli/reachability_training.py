@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from safe_o2o_ros.bundle import load_bundle
 from safe_o2o_ros.cli import reachability_episodes as episodes
 from safe_o2o_ros.cli.reachability_estimate import PERIODS, judge_starts
 from safe_o2o_ros.cli.training import bars
+from safe_o2o_ros.data import EpisodeReader
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.manifest import Thresholds
 
@@ -37,10 +39,10 @@ SETTINGS = {
 """What differs from the profile `small`."""
 
 
-def train_bundle(out: Path, run_dir: Path, console: Console, settings: dict[str, str]) -> None:
+def train_bundle(out: Path, run_dir: Path, console: Console) -> None:
     """Record, train (resumed where `run_dir` has checkpoints), calibrate, write the bundle to `out`.
 
-    `settings`: overrides of SETTINGS. Raises UsageError where something else stands in `run_dir`.
+    Raises UsageError where something else stands in `run_dir`.
     """
     from safe_o2o_ros.bundle import check_target
     from safe_o2o_ros.learning.config import resolve
@@ -51,12 +53,11 @@ def train_bundle(out: Path, run_dir: Path, console: Console, settings: dict[str,
     check_target(out)
     data = run_dir / "data"
     with bars(console) as report:
-        if not (data / "complete").exists():
-            if data.exists():
-                raise UsageError(f"{data} is a recording that was not finished: delete it and start again")
+        if not data.exists():
             episodes.record(data, EPISODES, 0, lambda done, total: report("record", done, total, {}))
-            (data / "complete").touch()
-        config = resolve("small", SETTINGS | settings)
+        elif len(EpisodeReader(data)) < EPISODES:
+            raise UsageError(f"{data} is a recording that was not finished: delete it and start again")
+        config = resolve("small", SETTINGS)
         dataset = load_dataset(
             data, config.world_model.length, lambda done, total: report("load", done, total, {})
         )
@@ -80,7 +81,7 @@ def train_bundle(out: Path, run_dir: Path, console: Console, settings: dict[str,
     )
 
 
-def calibrated(risk: Any, touched: Any) -> tuple[float, dict[str, Any]]:
+def calibrated(risk: NDArray[np.float32], touched: NDArray[np.bool_]) -> tuple[float, dict[str, Any]]:
     """The largest threshold that keeps ALPHA on starts with `risk` (N,) of which some `touched` (N,)."""
     from safe_o2o_ros.learning.calibrate import risk_threshold
 

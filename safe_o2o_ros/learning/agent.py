@@ -13,6 +13,12 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
 
 
+@torch.no_grad()
+def follow(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """Move a target network by `rate` towards what it is a slow copy of (Polyak)."""
+    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
+
+
 class Multiplier(nn.Module):
     """The price of cost and how fast it grows: numbers of training, kept with the weights."""
 
@@ -48,8 +54,7 @@ class Agent(nn.Module):
             if name not in ("actor", "targets"):
                 yield from module.parameters()
 
-    @torch.no_grad()
     def follow(self, rate: float) -> None:
         """Move the target networks by `rate` (Polyak)."""
         for name, target in self.targets.items():
-            torch._foreach_lerp_(list(target.parameters()), list(getattr(self, name).parameters()), rate)
+            follow(target, getattr(self, name), rate)

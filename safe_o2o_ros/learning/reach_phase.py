@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from safe_o2o_ros.learning import distributed, losses
+from safe_o2o_ros.learning.agent import follow
 from safe_o2o_ros.learning.config import ReachTraining
 from safe_o2o_ros.learning.trainer import cosine
 from safe_o2o_ros.learning.transitions import Transitions
@@ -69,10 +70,7 @@ class ReachPhase:
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         self.optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.target.parameters()), list(self.q_reach.parameters()), c.target_rate
-            )
+        follow(self.target, self.q_reach, c.target_rate)
         return {k: v.detach() for k, v in terms.items()}
 
     def losses(self, batch: dict[str, Tensor], gamma: float) -> dict[str, Tensor]:

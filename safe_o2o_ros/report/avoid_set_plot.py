@@ -61,9 +61,8 @@ def _draw(axes: Any, side: Any, risk: Any, value: Any, threshold: float) -> None
     axes.contour(side, side, value.T, levels=[0.0], colors=_EXACT, linewidths=2.2)
     if np.isfinite(risk).all():
         # On the logit: a contour between nodes would otherwise follow the squashing.
-        logit = np.log(np.clip(risk, 1e-6, 1 - 1e-6) / (1.0 - np.clip(risk, 1e-6, 1 - 1e-6)))
-        level = np.log(max(threshold, 1e-6) / (1.0 - min(threshold, 1.0 - 1e-6)))
-        axes.contour(side, side, logit.T, levels=[level], colors=_LEARNED, linewidths=1.6, linestyles="--")
+        level = [float(_logit(threshold))]
+        axes.contour(side, side, _logit(risk).T, level, colors=_LEARNED, linewidths=1.6, linestyles="--")
     else:
         known = np.isfinite(risk)
         for called, colour in ((risk > threshold, _LEARNED), (risk <= threshold, "#b6c0ca")):
@@ -73,6 +72,11 @@ def _draw(axes: Any, side: Any, risk: Any, value: Any, threshold: float) -> None
     axes.set_xlim(-HALF_WIDTH, HALF_WIDTH)
     axes.set_ylim(-HALF_WIDTH, HALF_WIDTH)
     axes.set_xlabel("x, m")
+
+
+def _logit(risk: Any) -> Any:
+    bounded = np.clip(risk, 1e-6, 1.0 - 1e-6)
+    return np.log(bounded / (1.0 - bounded))
 
 
 def _arrow(axes: Any, heading: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def draw(states: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(picture[:, inner, inner] + 0.5, np.uint8)
 
 
+@functools.cache
 def _empty(frame: int) -> NDArray[np.float32]:
     """The floor with the hazard and `frame` more pixels on every side, float32 RGB."""
     side = ((np.arange(-frame, SIZE + frame) + 0.5) * _PIXEL - VIEW_M).astype(np.float32)
