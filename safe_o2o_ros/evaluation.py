@@ -16,7 +16,7 @@ from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.risk import BundleRisk
-from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Mode, Reason
+from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Mode, Proposal, Reason
 
 _NAN = float("nan")
 
@@ -43,6 +43,22 @@ class Driver(Protocol):
         """Answer one observation. Only demonstrators may look at `env`."""
         ...
 
+    def executed(self, action: FloatArray) -> None:
+        """The raw `action` (A,) was executed this period in place of the answer."""
+        ...
+
+
+def bundle_filter(bundle: Bundle, mode: Mode) -> SafetyFilter:
+    """The safety filter of a bundle that was loaded with its safety network."""
+    manifest = bundle.manifest
+    return SafetyFilter(
+        manifest.adapter,
+        FilterConfig(mode=mode, brake_dt_s=manifest.period_s),
+        BundleRisk(bundle),
+        manifest.thresholds.risk,
+        bundle.version,
+    )
+
 
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
@@ -52,13 +68,7 @@ class BundleDriver:
         manifest = bundle.manifest
         self._spec = manifest.image
         self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
-        self._filter = SafetyFilter(
-            manifest.adapter,
-            FilterConfig(mode=mode, brake_dt_s=manifest.period_s),
-            BundleRisk(bundle),
-            manifest.thresholds.risk,
-            bundle.version,
-        )
+        self._filter = bundle_filter(bundle, mode)
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -76,8 +86,8 @@ class BundleDriver:
         self._executed = decision.action
         return Tick(proposal.action, decision, latent.surprise)
 
-    def overridden(self, action: FloatArray) -> None:
-        """Somebody else drove this period: the raw `action` (A,) was executed in place of the answer."""
+    def executed(self, action: FloatArray) -> None:
+        """See Driver."""
         self._executed = action
 
 
@@ -96,6 +106,10 @@ class BlindDriver:
         black = {camera: np.zeros_like(image) for camera, image in observation.items()}
         return self._inner.act(black, env, stamp_ns)
 
+    def executed(self, action: FloatArray) -> None:
+        """See Driver."""
+        self._inner.executed(action)
+
 
 class ScriptedDriver:
     """A demonstrator with privileged state, as a reference."""
@@ -112,6 +126,42 @@ class ScriptedDriver:
         """See Driver."""
         action = self._demonstrator.act(env.unwrapped.privileged_state())
         return Tick(action, Decision(stamp_ns, action, False, Reason.LIMITS_ONLY, "", _NAN, _NAN, 0, ""), 0.0)
+
+    def executed(self, action: FloatArray) -> None:
+        """See Driver; a demonstrator looks at where it is."""
+
+
+class GuardedDriver:
+    """Somebody else's commands behind the encoder and the safety filter of a bundle."""
+
+    def __init__(self, inner: Driver, bundle: Bundle, mode: Mode) -> None:
+        """`bundle`, the guard, must have been loaded with its encoder and its safety network."""
+        self._inner, self._spec = inner, bundle.manifest.image
+        self._encoder, self._filter = RecurrentEncoder(bundle), bundle_filter(bundle, mode)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        """See Driver."""
+        self._inner.reset(seed)
+        self._state = self._encoder.initial()
+        self._filter.reset()
+        self._executed = self._filter.last_action
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """See Driver."""
+        asked = self._inner.act(observation, env, stamp_ns)
+        image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
+        self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
+        proposal = Proposal(stamp_ns, asked.nominal, "guarded")
+        decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
+        self._executed = decision.action
+        self._inner.executed(decision.action)
+        return Tick(asked.nominal, decision, latent.surprise)
+
+    def executed(self, action: FloatArray) -> None:
+        """See Driver."""
+        self._executed = action
+        self._inner.executed(action)
 
 
 def check_bundle_fits(bundle: Bundle, env: Any) -> None:

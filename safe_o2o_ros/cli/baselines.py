@@ -161,6 +161,7 @@ class _Builder:
             variant=None,
             filter=["off"],
             blind=False,
+            guard=None,
         )
         return drive_rows(args, rows_of(args), self._console)[0]
 

@@ -70,7 +70,7 @@ class Supervised:
             self._hold = 1
         self._hold = max(self._hold, 0)
         action = taught if self._hold > 0 else own
-        self._policy.overridden(action)
+        self._policy.executed(action)
         return np.asarray(action, np.float32)
 
     def _stuck(self) -> bool:

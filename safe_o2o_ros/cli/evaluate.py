@@ -19,7 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         nargs="+",
-        help="scripted references: a demonstrator's name, e.g. safe, careless, random; always unfiltered",
+        help="scripted references: a demonstrator's name, e.g. safe, careless, random; unfiltered without "
+        "--guard",
+    )
+    parser.add_argument(
+        "--guard",
+        type=Path,
+        help="a bundle whose encoder and safety filter stand behind every driver, in place of its own",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
     parser.add_argument("--variant", nargs="+", help="variants of the task, by id")
@@ -102,6 +108,8 @@ def drive_rows(args: argparse.Namespace, rows: Sequence[Row], console: Any) -> l
         )
         if row.policy is not None:
             record["policy"] = row.policy
+        if row.guard is not None:
+            record["guard"] = row.guard_version
         if row.blind:
             record["blind"] = True
         records.append(record)

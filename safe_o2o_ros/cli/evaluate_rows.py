@@ -37,12 +37,21 @@ class Row:
     """The bundle is shown black pictures."""
     action_repeat: int
     cameras: tuple[str, ...]
-    """The driver looks at."""
+    """The driver, or its guard, looks at."""
+    guard: str | None = None
+    """Directory of the bundle whose filter guards the driver; None: its own, if it is a bundle."""
+    guard_version: str | None = None
+    """Of that bundle."""
 
     @property
     def driver(self) -> str:
         """The driver as a reader should call it."""
-        return self.name + (" (blind)" if self.blind else "")
+        return self.name + (" (blind)" if self.blind else "") + (" (guarded)" if self.guard else "")
+
+    @property
+    def filtered(self) -> bool:
+        """There is a filter that could be on."""
+        return self.bundle is not None or self.guard is not None
 
     @property
     def filter(self) -> str:
@@ -68,9 +77,11 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
     modes, variants = _unique(args.filter), _unique(args.variant) or [None]
     if not bundles and not policies:
         raise UsageError("one of the arguments --bundle --policy is required")
-    if not bundles and modes != ["off"]:
-        guarded = next(mode for mode in modes if mode != "off")
-        raise UsageError(f"--filter {guarded} needs --bundle: a scripted reference drives unfiltered")
+    if not bundles and args.guard is None and modes != ["off"]:
+        filtered = next(mode for mode in modes if mode != "off")
+        raise UsageError(
+            f"--filter {filtered} needs --bundle, or --guard for scripted references, which have no filter"
+        )
     if not bundles and args.blind:
         raise UsageError("--blind needs --bundle: a scripted reference looks at no pictures")
     task = task_spec(args.task)
@@ -78,6 +89,10 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
         variant_spec(variant, args.task)
     drivers = [_bundle_driver(path, bundles, args) for path in bundles]
     drivers += [_reference(policy, task) for policy in policies]
+    guard = None if args.guard is None else _bundle_driver(args.guard, [args.guard], args)
+    if guard is not None:
+        for driver in drivers:
+            _check_guard(guard, driver)
     return [
         Row(
             task=args.task,
@@ -89,12 +104,23 @@ def rows_of(args: argparse.Namespace) -> list[Row]:
             mode=FILTER_MODES[mode],
             blind=args.blind and driver.bundle is not None,
             action_repeat=driver.action_repeat,
-            cameras=driver.cameras,
+            cameras=tuple(dict.fromkeys((*driver.cameras, *(guard.cameras if guard else ())))),
+            guard=guard.bundle if guard else None,
+            guard_version=guard.version if guard else None,
         )
         for variant in variants
         for driver in drivers
-        for mode in (modes if driver.bundle is not None else ["off"])
+        for mode in (modes if driver.bundle is not None or guard is not None else ["off"])
     ]
+
+
+def _check_guard(guard: _Driver, driver: _Driver) -> None:
+    """Raises UsageError where guard and driver do not answer at the same times."""
+    if guard.action_repeat != driver.action_repeat:
+        raise UsageError(
+            f"the guard answers every {guard.action_repeat} control steps, {driver.name} every "
+            f"{driver.action_repeat}: choose bundles of one action repeat"
+        )
 
 
 def check_seeds(manifest: Any, first: int, count: int) -> None:

@@ -9,11 +9,11 @@ from safe_o2o_ros.cli.evaluate_rows import Row
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """Driver, filter and variant of every row; references have no filter."""
+    """Driver, filter and variant of every row; unguarded references have no filter."""
     return [
         " · ".join(
             [row.driver]
-            + ([f"filter {row.filter}"] if row.bundle is not None else [])
+            + ([f"filter {row.filter}"] if row.filtered else [])
             + ([row.variant] if row.variant is not None else [])
         )
         for row in rows

@@ -94,16 +94,31 @@ def _all_cameras(row: Row) -> tuple[str, ...]:
 
 
 def _build(row: Row, cameras: tuple[str, ...]) -> tuple[Any, Any]:
-    from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.evaluation import BlindDriver, BundleDriver, ScriptedDriver, check_bundle_fits
+    from safe_o2o_ros.bundle import ENCODER, SAFETY, load_bundle
+    from safe_o2o_ros.evaluation import (
+        BlindDriver,
+        BundleDriver,
+        Driver,
+        GuardedDriver,
+        ScriptedDriver,
+        check_bundle_fits,
+    )
     from safe_o2o_ros.sim.demonstrators import make_demonstrator
     from safe_o2o_ros.sim.make import make_env
+    from safe_o2o_ros.types import Mode
 
     env = make_env(row.task, row.action_repeat, cameras, row.variant)
+    driver: Driver
     if row.bundle is None:
         assert row.policy is not None
-        return env, ScriptedDriver(make_demonstrator(row.policy, env.adapter, env.period_s))
-    bundle = load_bundle(row.bundle, task=row.task)
-    check_bundle_fits(bundle, env)
-    driver = BundleDriver(bundle, row.mode)
-    return env, BlindDriver(driver) if row.blind else driver
+        driver = ScriptedDriver(make_demonstrator(row.policy, env.adapter, env.period_s))
+    else:
+        bundle = load_bundle(row.bundle, task=row.task)
+        check_bundle_fits(bundle, env)
+        driver = BundleDriver(bundle, row.mode if row.guard is None else Mode.LIMITS_ONLY)
+        driver = BlindDriver(driver) if row.blind else driver
+    if row.guard is None:
+        return env, driver
+    guard = load_bundle(row.guard, (ENCODER, SAFETY), task=row.task)
+    check_bundle_fits(guard, env)
+    return env, GuardedDriver(driver, guard, row.mode)

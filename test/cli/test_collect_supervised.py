@@ -31,7 +31,7 @@ class Policy:
         """See BundleDriver."""
         return SimpleNamespace(decision=SimpleNamespace(action=OWN))
 
-    def overridden(self, action: Any) -> None:
+    def executed(self, action: Any) -> None:
         """See BundleDriver."""
         self.executed.append(float(action[0]))
 
