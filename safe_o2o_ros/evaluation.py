@@ -14,9 +14,9 @@ from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
-from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
-from safe_o2o_ros.safety.risk import BundleRisk
-from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Mode, Proposal, Reason
+from safe_o2o_ros.safety.bundled import bundle_filter
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs
+from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Latent, Mode, Proposal, Reason
 
 _NAN = float("nan")
 
@@ -48,18 +48,6 @@ class Driver(Protocol):
         ...
 
 
-def bundle_filter(bundle: Bundle, mode: Mode) -> SafetyFilter:
-    """The safety filter of a bundle that was loaded with its safety network."""
-    manifest = bundle.manifest
-    return SafetyFilter(
-        manifest.adapter,
-        FilterConfig(mode=mode, brake_dt_s=manifest.period_s),
-        BundleRisk(bundle),
-        manifest.thresholds.risk,
-        bundle.version,
-    )
-
-
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
 
@@ -68,7 +56,9 @@ class BundleDriver:
         manifest = bundle.manifest
         self._spec = manifest.image
         self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
-        self._filter = bundle_filter(bundle, mode)
+        self.latent: Latent | None = None
+        """The newest, None before the first."""
+        self._filter = bundle_filter(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s))
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -76,11 +66,13 @@ class BundleDriver:
         self._state, self._policy_state = self._encoder.initial(), self._policy.initial()
         self._filter.reset()
         self._executed = self._filter.last_action
+        self.latent = None
 
     def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
         """See Driver."""
         image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
         self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
+        self.latent = latent
         self._policy_state, proposal = self._policy.step(self._policy_state, latent)
         decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
         self._executed = decision.action
@@ -137,7 +129,10 @@ class GuardedDriver:
     def __init__(self, inner: Driver, bundle: Bundle, mode: Mode) -> None:
         """`bundle`, the guard, must have been loaded with its encoder and its safety network."""
         self._inner, self._spec = inner, bundle.manifest.image
-        self._encoder, self._filter = RecurrentEncoder(bundle), bundle_filter(bundle, mode)
+        self._encoder, self._filter = (
+            RecurrentEncoder(bundle),
+            bundle_filter(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s)),
+        )
         self.reset(0)
 
     def reset(self, seed: int) -> None:

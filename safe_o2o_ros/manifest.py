@@ -65,6 +65,9 @@ class LatentSpec:
     """Length of the published feature vector."""
     state_size: int
     """Length of the recurrent state the encoder carries from step to step."""
+    novelty: bool = False
+    """The feature's last three numbers say what is novel (safety/novelty.py): surprise, distance of the
+    pictures from those of training, whether a camera repeats itself."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,23 @@ class Thresholds:
     risk: float
     """A command is certified when its risk (0 safe .. 1 violation) is at most this."""
     surprise_caution: float
-    """Surprise (nats) above which the scene is unusual."""
+    """Surprise (nats, mean over 0.8 s) above which the scene is unusual."""
     surprise_stop: float
-    """Surprise (nats) above which the scene is out of distribution."""
+    """The same above which it is out of distribution."""
     provenance: dict[str, Any]
     """Which episodes, event, horizon and counts the thresholds were computed from."""
+    pictures_caution: float | None = None
+    """Distance of the pictures from those of training (mean over 0.8 s) above which they are unusual; None:
+    the latent does not say."""
+    pictures_stop: float | None = None
+    """The same above which they are out of distribution."""
+    support: float | None = None
+    """A command of the filter is certified only where data supports it so well; None: that is unknown."""
+
+    @property
+    def knows_pictures(self) -> bool:
+        """Pictures that are out of distribution can be told."""
+        return self.pictures_caution is not None and self.pictures_stop is not None
 
 
 @dataclass(frozen=True)
@@ -191,8 +206,13 @@ def _promises(m: Manifest) -> typing.Iterator[tuple[str, bool]]:
     yield "period_s must be positive", 0.0 < m.period_s < math.inf
     yield "latent sizes must be positive", m.latent.size > 0 and m.latent.state_size > 0
     t, e = m.thresholds, m.expansion
-    finite = all(math.isfinite(x) for x in (t.risk, t.surprise_caution, t.surprise_stop))
+    optional = [x for x in (t.pictures_caution, t.pictures_stop, t.support) if x is not None]
+    finite = all(math.isfinite(x) for x in (t.risk, t.surprise_caution, t.surprise_stop, *optional))
     yield "thresholds must be finite", finite
+    yield (
+        "thresholds.pictures_* must be numbers exactly where latent.novelty is true",
+        ((t.pictures_caution is None) == (t.pictures_stop is None) == (not m.latent.novelty)),
+    )
     yield "expansion.proposals must be 1 or 2", e.proposals in (1, 2)
     yield "expansion.temperature must be 0 or more", 0.0 <= e.temperature < math.inf
     yield "expansion.hold_ticks must be 0 or more", e.hold_ticks >= 0

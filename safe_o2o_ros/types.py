@@ -31,7 +31,8 @@ class Latent:
     version: str
     """Bundle version that made it; policy and filter follow it."""
     feature: FloatArray
-    """(N,) float32: deterministic state and category probabilities."""
+    """(N,) float32: deterministic state, category probabilities, percept; where the manifest says so, then
+    the three signs of novelty."""
     surprise: float
     """KL(posterior || prior) of this step, nats; 0 at the first step of an episode."""
 
@@ -98,9 +99,12 @@ class Reason(str, Enum):
     STALE = "stale"
     NON_FINITE = "non_finite"
     UNKNOWN_BUNDLE = "unknown_bundle"
+    NOVEL = "out_of_distribution"
     PASS = "pass"
     SUBSTITUTE = "substitute"
     ESCAPE = "escape"
+    RECOVER = "recover"
+    STUCK = "stuck"
     SHADOW = "shadow"
     LIMITS_ONLY = "limits_only"
     SHUTDOWN = "shutdown"
@@ -114,6 +118,8 @@ BRAKE_REASONS = frozenset(
         Reason.STALE,
         Reason.NON_FINITE,
         Reason.UNKNOWN_BUNDLE,
+        Reason.NOVEL,
+        Reason.STUCK,
         Reason.SHUTDOWN,
     }
 )
@@ -146,5 +152,11 @@ class Decision:
     """(A,) float32 raw action that was asked for, by the policy or the operator; None when by nobody."""
     scores: FloatArray | None = None
     """(candidates, A + 1) float32: raw action and risk of each scored command, the nominal first."""
+    novelty: str = ""
+    """What is unusual and how much, e.g. "caution: pictures"; "" where nothing is, or nobody knows."""
+    would: Reason | None = None
+    """In mode shadow: the reason that mode filter would have answered with; None elsewhere."""
+    would_action: FloatArray | None = None
+    """(A,) float32 raw action of that answer."""
     speed_source: str = "model"
     """Where the speed came from that limits and brake start at: "odom" or "model" (executed commands)."""

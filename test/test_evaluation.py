@@ -101,7 +101,11 @@ def test_a_log_has_one_row_per_control_period(bundle: Bundle, seeing: Any) -> No
     assert log.images["front"].shape == (21, 64, 64, 3) and list(log.images) == ["front", "back"]
     assert log.nominal.shape == log.executed.shape == (21, 2) and log.top is None
     assert log.success is None  # this task knows no success
-    assert np.isfinite(log.value).all() and log.threshold == pytest.approx(np.full(21, 0.65))
+    assert np.isfinite(log.value).all()
+    # Risk 0.35, and a tenth less of it for 0.4 s after a command was changed.
+    strict = np.array([log.changed[max(0, t - 4) : t].any() for t in range(21)])
+    assert strict.any() and not strict.all()
+    assert log.threshold == pytest.approx(np.where(strict, 1.0 - 0.9 * 0.35, 0.65))
 
 
 def test_the_encoder_is_told_what_was_executed_and_not_what_was_asked_for(

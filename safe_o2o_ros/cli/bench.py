@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops after a kill, a soak, rendering, training, reachability."""
+"""`safe-o2o bench`: latency, stops after a kill, a soak, rendering, training, reachability, novelty."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument(
         "what",
-        choices=("latency", "stop", "soak", "render", "training", "reachability"),
+        choices=("latency", "stop", "soak", "render", "training", "reachability", "novelty"),
         help="what to measure",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
@@ -56,8 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reachability: repeat the training, into --out (about 15 minutes)",
     )
     parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
+    parser.add_argument("--episodes", type=int, default=10, help="novelty: of each variant (default: 10)")
+    parser.add_argument("--seed", type=int, default=40_000, help="novelty: first seed (default: 40000)")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="render: processes (default: one a core)"
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="render, novelty: processes (default: one a core)",
     )
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="training: of torch (default: one a core)"
@@ -69,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    alone = {"render": _render, "training": _training, "reachability": _reachability}
+    alone = {"render": _render, "training": _training, "reachability": _reachability, "novelty": _novelty}
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
@@ -111,6 +116,18 @@ def _reachability(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_reachability.measure(args, args.plot or Path("avoid_set.png"))
     bench_reachability.show(result)
+    return result
+
+
+def _novelty(args: argparse.Namespace) -> dict[str, Any]:
+    """What drives a bundle without a graph."""
+    from safe_o2o_ros.cli.extras import INFERENCE, SIM, require
+
+    require(SIM, INFERENCE)
+    from safe_o2o_ros.cli import bench_novelty
+
+    result = bench_novelty.measure(args)
+    bench_novelty.show(result)
     return result
 
 

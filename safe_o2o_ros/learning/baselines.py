@@ -219,6 +219,7 @@ def train_method(
         progress,
         device,
         ground.foundation.clocks,
+        tells_novelty=False,  # what is compared is reward and cost
     )
     seeds, seen = {"training": seed_ranges(dataset)}, ground.held_out or ground.training
     if ground.held_out is not None:

@@ -42,7 +42,13 @@ class CloneNetwork(nn.Module):
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """encoder.onnx of the clone: the latent is the GRU's state, the action is not used."""
-        inputs = self.project(self.encoder(normalise(image)).float())
+        return self.step_embedded(self.encoder(normalise(image)), action, state, is_first)
+
+    def step_embedded(
+        self, embedding: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`step` from an image embedding (B, E)."""
+        inputs = self.project(embedding.float())
         hidden = self.cell(inputs, state * (1.0 - is_first))
         return hidden, hidden + 0.0 * action.sum(-1, keepdim=True), torch.zeros_like(is_first)
 

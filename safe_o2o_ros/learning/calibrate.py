@@ -6,6 +6,7 @@ is the largest one whose event rate over executed commands stays within alpha.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from safe_o2o_ros.errors import StoreError
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.manifest import Thresholds
+from safe_o2o_ros.safety.novelty import smoothed, window_of
 
 
 def future_cost(
@@ -54,6 +56,8 @@ class Scores:
     """(M,) ensemble's upper bound of the risk of every recorded action."""
     surprise: NDArray[np.float32]
     """(N,) surprise of every row, nats."""
+    pictures: NDArray[np.float32] | None = None
+    """(N,) distance of every row's picture from those of training; None: the networks do not say."""
 
 
 def calibrate(
@@ -65,7 +69,7 @@ def calibrate(
     followed by a cost. Any threshold would keep the bound on the latter, and certify whatever it liked.
     """
     rows = data.transitions
-    risk, surprise = scores.risk, scores.surprise[rows]
+    risk = scores.risk
     event = future_cost(data.cost, data.start, data.length, horizon)[rows]
     usable = data.cost[rows] == 0.0  # inside a violation every command has the event
     if not usable.any():
@@ -80,10 +84,10 @@ def calibrate(
     alpha = min(alpha, MOST_OF_RATE * rate)
     # A risk of 1 is a certain violation, whatever the data says: never certified.
     threshold = min(risk_threshold(risk[usable], event[usable], alpha), MAX_THRESHOLD)
+    levels, novelty = novelty_levels(scores, data)
     return Thresholds(
         risk=threshold,
-        surprise_caution=float(np.quantile(surprise, 0.99)),
-        surprise_stop=float(np.quantile(surprise, 0.9999)),
+        **levels,
         provenance={
             "event": f"cost within {horizon} control periods of a command called safe",
             "alpha": alpha,
@@ -94,21 +98,48 @@ def calibrate(
             "certified_share": float((risk[usable] <= threshold).mean()),
             "episodes": len(data.start),
             "source": source,
+            **novelty,
         },
     )
 
 
+CAUTION_ALPHA, STOP_ALPHA = 0.01, 0.02
+"""Shares of ordinary episodes that each sign may call for caution at any time (of its ticks), or stop."""
+_STOP_FACTOR = 1.25
+"""Sets the stop apart from the most unusual ordinary episode: few episodes say little of rare ones."""
+
+
+def novelty_levels(scores: Scores, data: Dataset) -> tuple[dict[str, float], dict[str, float]]:
+    """Thresholds of surprise and pictures as keywords of Thresholds, and what to note of them.
+
+    Means over the gauge's window, as it has them. Caution: exceeded by CAUTION_ALPHA of all ticks. Stop:
+    what ceil((n + 1) (1 - STOP_ALPHA)) of n episodes never exceed (split conformal; with fewer than
+    1 / STOP_ALPHA episodes the most unusual of them), times _STOP_FACTOR.
+    """
+    window = window_of(data.manifest.period_s)
+    levels: dict[str, float] = {}
+    for name, values in (("surprise", scores.surprise), ("pictures", scores.pictures)):
+        if values is None:
+            continue
+        means = [smoothed(values[s : s + n], window) for s, n in zip(data.start, data.length, strict=True)]
+        most = np.sort([float(m.max()) for m in means])
+        last = min(len(most), math.ceil((len(most) + 1) * (1.0 - STOP_ALPHA))) - 1
+        caution = float(np.quantile(np.concatenate(means), 1.0 - CAUTION_ALPHA))
+        levels |= {f"{name}_caution": caution, f"{name}_stop": max(_STOP_FACTOR * float(most[last]), caution)}
+    return levels, {"caution_alpha": CAUTION_ALPHA, "stop_alpha": STOP_ALPHA}
+
+
 def nothing_certified(scores: Scores, data: Dataset, source: str, reason: str) -> Thresholds:
     """Thresholds of a bundle that knows no risk (NoSafety says 1 of every command); `reason`: why not."""
-    surprise = scores.surprise[data.transitions]
+    levels, novelty = novelty_levels(scores, data)
     return Thresholds(
         risk=0.0,
-        surprise_caution=float(np.quantile(surprise, 0.99)),
-        surprise_stop=float(np.quantile(surprise, 0.9999)),
+        **levels,
         provenance={
             "nothing_certified": reason,
             "certified_share": 0.0,
             "episodes": len(data.start),
             "source": source,
+            **novelty,
         },
     )

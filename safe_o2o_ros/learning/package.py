@@ -32,6 +32,8 @@ from safe_o2o_ros.world_model.export import Parity, check_parity, export_network
 
 PARITY_LIMIT = 1e-4
 """Largest difference between torch and ONNX Runtime, per step and output, that is shipped."""
+NOVELTY_LIMIT = 1e-2
+"""The same of the signs of novelty, as a share: they are compared with thresholds that are no more exact."""
 PARITY_STEPS = 50
 
 
@@ -42,7 +44,7 @@ def package(
 
     `seeds`: purpose -> ranges of the seeds that may not be used to score the bundle.
 
-    Raises BundleError when torch and ONNX Runtime differ by more than PARITY_LIMIT.
+    Raises BundleError when torch and ONNX Runtime differ by more than PARITY_LIMIT or NOVELTY_LIMIT.
     """
     files = export_networks(run.graphs)
     manifest = _manifest(run, files, thresholds, seeds)
@@ -50,12 +52,13 @@ def package(
         draft = Path(scratch) / "bundle"
         write_bundle(draft, manifest, files)
         parity = _recorded_parity(run, load_bundle(draft))
-    worst = max(parity.per_step, key=lambda k: parity.per_step[k])
-    if parity.per_step[worst] > PARITY_LIMIT:
-        raise BundleError(
-            f"ONNX Runtime and torch differ by {parity.per_step[worst]:.1e} in '{worst}' "
-            f"(limit {PARITY_LIMIT:.0e}): the export is not faithful, nothing was written"
-        )
+    for name, apart in parity.per_step.items():
+        limit = NOVELTY_LIMIT if name == "novelty" else PARITY_LIMIT
+        if apart > limit:
+            raise BundleError(
+                f"ONNX Runtime and torch differ by {apart:.1e} in '{name}' (limit {limit:.0e}): the export "
+                "is not faithful, nothing was written"
+            )
     metrics = {"parity": dataclasses.asdict(parity), "training": _training(run)}
     return write_bundle(out, dataclasses.replace(manifest, metrics=metrics), files), parity
 
@@ -73,7 +76,7 @@ def _manifest(
         adapter=run.dataset.adapter,
         action_repeat=source.action_repeat,
         period_s=source.period_s,
-        latent=LatentSpec(run.graphs.latent, run.graphs.state),
+        latent=LatentSpec(run.graphs.latent, run.graphs.state, run.graphs.novelty is not None),
         thresholds=thresholds,
         expansion=Expansion(proposals=1, temperature=0.0, hold_ticks=5),
         normalisation={

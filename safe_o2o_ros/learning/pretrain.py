@@ -25,6 +25,7 @@ from safe_o2o_ros.learning.config import PretrainConfig, SequenceTraining, from_
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.latents import Latents, cache_latents
 from safe_o2o_ros.learning.memory import keep_freed_memory
+from safe_o2o_ros.learning.novelty import fit_novelty, picture_distances
 from safe_o2o_ros.learning.percept_phase import Seeing
 from safe_o2o_ros.learning.reach_phase import ReachPhase
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
@@ -112,10 +113,12 @@ def train_agent(
     progress: Progress,
     device: str,
     clocks: Mapping[str, Clock],
+    tells_novelty: bool = True,
 ) -> Run:
     """Critics and actor on the `latents` that `model`, which stays as it is, makes of the data.
 
-    `config` is a prepared one; `clocks`: of the phases before.
+    `config` is a prepared one; `clocks`: of the phases before. `tells_novelty`: whether its encoder says how
+    unlike training the pictures are.
     """
     torch.manual_seed(config.seed + 1)
     imitation = model.percept.behaviour if config.agent.actor_sees == "percept" else None
@@ -158,13 +161,16 @@ def train_agent(
         SafetyGraph(risk, agent.v_reach, agent.q_cost) if config.agent.in_sample else NoSafety(),
         config.model.feature,
         config.model.state,
+        fit_novelty(model, dataset, config.seed) if tells_novelty else None,
     )
 
     def score(dataset: Dataset, seen: Latents | None = None) -> Scores:
         seen = cache_latents(model, dataset, "cpu") if seen is None else seen
+        surprise = seen.surprise.numpy()
+        pictures = None if graphs.novelty is None else picture_distances(model, graphs.novelty, dataset)
         if not config.agent.in_sample:
-            return Scores(np.ones(len(dataset.transitions), np.float32), seen.surprise.numpy())
-        return Scores(_executed_risk(risk, transitions(seen, dataset)).numpy(), seen.surprise.numpy())
+            return Scores(np.ones(len(dataset.transitions), np.float32), surprise, pictures)
+        return Scores(_executed_risk(risk, transitions(seen, dataset)).numpy(), surprise, pictures)
 
     return Run(config, dataset, graphs, sigma, score, {**clocks, "agent": clock})
 

@@ -24,9 +24,9 @@ from safe_o2o_ros.nodes.filter_report import FilterReport
 from safe_o2o_ros.nodes.operator_input import OperatorInput
 from safe_o2o_ros.nodes.pipeline_input import PipelineInput
 from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.safety.bundled import bundle_filter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.inbox import Inbox, InboxConfig
-from safe_o2o_ros.safety.risk import BundleRisk
 from safe_o2o_ros.safety.silence import Silence
 from safe_o2o_ros.types import BRAKE_REASONS, FloatArray, Mode
 
@@ -104,9 +104,7 @@ class SafetyFilterNode(ThinNode):
                 f"{1.0 / manifest.period_s:g} Hz: set filter_frequency to that or higher"
             )
         config = replace(config, brake_dt_s=manifest.period_s)
-        return SafetyFilter(
-            self._adapter, config, BundleRisk(bundle), manifest.thresholds.risk, bundle.version
-        )
+        return bundle_filter(bundle, config)
 
     def _make_inbox(self, bundle: Bundle | None) -> Inbox:
         p = self.parameters
@@ -145,6 +143,7 @@ class SafetyFilterNode(ThinNode):
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         # Not the speed estimate: a reset does not stop the robot.
         self._inbox.reset()
+        self._filter.forgive()
         response.success, response.message = True, "inputs forgotten: waiting for new ones"
         return response
 

@@ -1,19 +1,22 @@
 """The safety filter's decision table (first row that applies), as a pure object.
 
-Rows built so far: 1 e-stop, not enabled -> brake; 2 operator -> limits only; 3 nothing valid, unknown bundle,
-non-finite or stale (named) -> brake; 5 nominal certified -> pass; 6 not certified -> nearest certified
-candidate; 7 no certified candidate -> the command with the lowest expected cost. Whatever is unknown brakes.
+1 e-stop, not enabled -> brake; 2 operator -> limits only; 3 nothing valid, unknown bundle, non-finite or
+stale (named) -> brake; 4 out of distribution -> brake; 5 nominal certified -> pass; 6 not certified ->
+nearest certified candidate; 7 no certified candidate -> the command of least harm; 8 stuck -> recovery, then brake.
+Whatever is unknown brakes.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.safety.limits import STANDING, Bounds, Limits, brake_action
+from safe_o2o_ros.safety.novelty import NoveltyGauge
+from safe_o2o_ros.safety.recovery import Recovery, RecoveryConfig
 from safe_o2o_ros.safety.risk import RiskEstimate, RiskModel
 from safe_o2o_ros.safety.speed import BaseSpeed
 from safe_o2o_ros.types import (
@@ -21,6 +24,7 @@ from safe_o2o_ros.types import (
     Decision,
     FloatArray,
     Latent,
+    Level,
     MeasuredSpeed,
     Mode,
     Proposal,
@@ -44,6 +48,16 @@ class FilterConfig:
     """Tighter than the adapter's own (see base_limits); None = the adapter's own."""
     require_odom: bool = False
     """Brake where the measured speed cannot be used, instead of falling back to the model."""
+    caution_risk: float = 0.5
+    """Share of the risk threshold that is left where things are unusual (row 4's lower level)."""
+    caution_pace: float = 0.6
+    """Share of full actuation that is left there."""
+    hysteresis: float = 0.1
+    """Share of the risk threshold that is taken off for `hold_s` after a command was changed."""
+    hold_s: float = 0.4
+    stop_novel: bool = True
+    """Brake where things are out of distribution; False: only caution."""
+    recovery: RecoveryConfig = field(default_factory=RecoveryConfig)
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class FilterInputs:
 
 
 class SafetyFilter:
-    """`decide(inputs) -> Decision`; keeps the last answer and the speed estimate, nothing else."""
+    """`decide(inputs) -> Decision`; keeps the last answer, the speed, what is novel, how long it was stuck."""
 
     def __init__(
         self,
@@ -88,8 +102,14 @@ class SafetyFilter:
         risk: RiskModel | None = None,
         risk_threshold: float = 0.0,
         version: str = "",
+        gauge: NoveltyGauge | None = None,
+        least_support: float | None = None,
     ) -> None:
-        """`risk` may be absent only in mode limits_only: without it every other mode brakes."""
+        """`risk` may be absent only in mode limits_only: without it every other mode brakes.
+
+        `gauge`: None where the bundle's latents do not say what is novel. `least_support`: of a certified
+        command; None where the bundle does not know it.
+        """
         self._adapter = adapter
         self._config = config
         self._risk = risk
@@ -100,6 +120,11 @@ class SafetyFilter:
         self._last = adapter.zero()
         self._last_stamp_ns = 0
         self._dt_s = config.brake_dt_s
+        self._gauge, self._gauged_ns = gauge, -1
+        self._least_support = least_support
+        self._recovery = Recovery(adapter, config.recovery)
+        self._strict_s = 0.0
+        self._hindered = False
         self.mode = config.mode
         """May be changed between decisions."""
 
@@ -123,6 +148,14 @@ class SafetyFilter:
         """An episode starts: the robot stands."""
         self._speed.reset()
         self._last = self._adapter.zero()
+        self._recovery.reset()
+        self._strict_s, self._hindered, self._gauged_ns = 0.0, False, -1
+        if self._gauge is not None:
+            self._gauge.reset()
+
+    def forgive(self) -> None:
+        """Whoever was asked for help says that it was given: try again."""
+        self._recovery.reset()
 
     def decide(self, inputs: FilterInputs, elapsed_s: float | None = None, commit: bool = True) -> Decision:
         """Answer one period. Never raises on bad values: bad values brake.
@@ -137,15 +170,42 @@ class SafetyFilter:
         self._dt_s = min(elapsed_s, period_s)
         if commit:
             self._speed.advance(self._last, elapsed_s, inputs.speed)
+            self._recovery.advance(self._last, self._dt_s, self._hindered, self._speed.measured)
+            self._strict_s = max(0.0, self._strict_s - self._dt_s)
+        self._look(inputs.latent)
         decision = self._table(inputs)
         # The last clip. It changes nothing, since every row answers from inside the box.
         box = self._box(braking=decision.reason in BRAKE_REASONS)
         action = self._limits.clip(decision.action, box)
-        decision = replace(decision, action=action, speed_source=self._speed.source)
+        novelty = "" if self._gauge is None else str(self._gauge.state)
+        decision = replace(decision, action=action, speed_source=self._speed.source, novelty=novelty)
         if commit:
-            self._last = decision.action
-            self._last_stamp_ns = decision.stamp_ns
+            self._remember(decision)
         return decision
+
+    def _remember(self, decision: Decision) -> None:
+        self._last = decision.action
+        self._last_stamp_ns = decision.stamp_ns
+        self._hindered = decision.reason in (Reason.SUBSTITUTE, Reason.ESCAPE)
+        if decision.changed and decision.reason not in BRAKE_REASONS:
+            self._strict_s = self._config.hold_s
+        if decision.reason not in (
+            Reason.SUBSTITUTE,
+            Reason.ESCAPE,
+            Reason.PASS,
+            Reason.RECOVER,
+            Reason.STUCK,
+        ):
+            # Somebody else drove, or nobody: what was tried before says nothing of now.
+            self._recovery.reset()
+
+    def _look(self, latent: Latent | None) -> None:
+        """Show the gauge every latent of this bundle once."""
+        if self._gauge is None or latent is None or latent.version != self._version:
+            return
+        if latent.stamp_ns != self._gauged_ns:
+            self._gauge.add(latent.feature)
+            self._gauged_ns = latent.stamp_ns
 
     def _table(self, inputs: FilterInputs) -> Decision:
         latent, proposal = inputs.latent, inputs.proposal
@@ -185,7 +245,30 @@ class SafetyFilter:
             return self._brake(Reason.STALE, "latent", stamp_ns)
         if self._risk is None or latent.version != self._version:
             return self._brake(Reason.UNKNOWN_BUNDLE, "latent", stamp_ns)
-        return self._certify(latent, proposal, self._risk)
+        advice = self._novel(stamp_ns) or self._certify(latent, proposal, self._risk)
+        return self._shadowed(advice, proposal) if self.mode is Mode.SHADOW else advice
+
+    def _novel(self, stamp_ns: int | None) -> Decision | None:
+        if self._gauge is None or self._gauge.state.level is not Level.ERROR or not self._config.stop_novel:
+            return None
+        return self._brake(Reason.NOVEL, "latent", stamp_ns)
+
+    def _shadowed(self, advice: Decision, proposal: Proposal) -> Decision:
+        """The nominal command within the limits, and beside it what would have been answered."""
+        if advice.reason is Reason.NON_FINITE:
+            return advice
+        return replace(
+            advice,
+            stamp_ns=proposal.stamp_ns,
+            action=self._limits.clip(proposal.action, self._box()),
+            changed=False,
+            reason=Reason.SHADOW,
+            late_input="",
+            source=Source.POLICY,
+            nominal=proposal.action,
+            would=advice.reason,
+            would_action=advice.action,
+        )
 
     def _certify(self, latent: Latent, proposal: Proposal, risk: RiskModel) -> Decision:
         nominal = self._limits.clip(proposal.action, self._box())
@@ -193,46 +276,87 @@ class SafetyFilter:
         estimate = risk(latent.feature, candidates)
         if not estimate.is_finite():
             return self._brake(Reason.NON_FINITE, "safety value", proposal.stamp_ns)
-        chosen, reason = self._choose(candidates, estimate)
+        chosen, reason = self._choose(candidates, estimate, proposal.action)
         raw = self._adapter.raw(candidates)
         raw[0] = nominal
-        shadow = self.mode is Mode.SHADOW
-        return Decision(
+        decision = Decision(
             proposal.stamp_ns,
-            nominal if shadow else raw[chosen],
-            chosen != 0 and not shadow,
-            Reason.SHADOW if shadow else reason,
+            raw[chosen],
+            chosen != 0,
+            reason,
             "",
             1.0 - estimate.state_risk,
-            1.0 - self._threshold,
+            1.0 - self._allowed(),
             len(candidates),
             self._version,
             Source.POLICY,
             proposal.action,
             np.concatenate([raw, estimate.risk[:, None]], axis=1, dtype=np.float32),
         )
+        if reason is Reason.STUCK:
+            return replace(
+                decision, action=self._brake_raw(), changed=True, source=Source.NONE, late_input="operator"
+            )
+        return decision
 
-    def _choose(self, candidates: FloatArray, estimate: RiskEstimate) -> tuple[int, Reason]:
-        certified = estimate.risk <= self._threshold
-        if certified[0]:
+    def _allowed(self) -> float:
+        """The risk up to which a command is certified now."""
+        allowed = self._threshold
+        if self._cautious:
+            allowed *= self._config.caution_risk
+        return allowed * (1.0 - self._config.hysteresis) if self._strict_s > 1e-9 else allowed
+
+    @property
+    def _cautious(self) -> bool:
+        return self._gauge is not None and self._gauge.state.level is not Level.OK
+
+    def _choose(
+        self, candidates: FloatArray, estimate: RiskEstimate, nominal: FloatArray
+    ) -> tuple[int, Reason]:
+        certified = estimate.risk <= self._allowed()
+        if self._least_support is not None and estimate.support is not None:
+            # The driver's own command came from the data; what the filter thinks up need not.
+            certified[1:] &= estimate.support[1:] >= self._least_support
+        recovery = self._recovery
+        if recovery.stuck():
+            recovery.begin(nominal, self._safer_side(candidates, estimate, nominal))
+        if certified[0] and not recovery.running:
+            if recovery.exhausted:
+                recovery.reset()
             return 0, Reason.PASS
-        if certified.any():
-            distance = np.linalg.norm(candidates - candidates[0], axis=1)
-            return int(np.argmin(np.where(certified, distance, np.inf))), Reason.SUBSTITUTE
-        return int(np.argmin(estimate.cost)), Reason.ESCAPE
+        if recovery.exhausted:
+            return 0, Reason.STUCK
+        if not certified.any():
+            return _least_harm(estimate), Reason.ESCAPE
+        target = recovery.wish() if recovery.running else candidates[0]
+        distance = np.where(certified, np.linalg.norm(candidates - target, axis=1), np.inf)
+        return int(np.argmin(distance)), Reason.RECOVER if recovery.running else Reason.SUBSTITUTE
+
+    def _safer_side(self, candidates: FloatArray, estimate: RiskEstimate, nominal: FloatArray) -> float:
+        """1 if turning left while driving on is less risky than turning right, else -1."""
+        ahead = float(np.sign(self._adapter.steady_speed(nominal)[0]))
+        side = self._recovery.sides(candidates, ahead)
+        left, right = side > 0.2, side < -0.2
+        if not left.any() or not right.any():
+            return 1.0
+        return 1.0 if estimate.risk[left].mean() <= estimate.risk[right].mean() else -1.0
 
     def _candidates(self, nominal: FloatArray) -> FloatArray:
-        """(K, A) effective: the nominal first, then the brake, then a grid over the reachable box."""
+        """(K, A) effective: nominal, brake, a grid over the reachable box, and the wish of a recovery."""
         low, high = self._box()
         axes = [
             np.linspace(a, b, self._config.grid, dtype=np.float32) for a, b in zip(low, high, strict=True)
         ]
         grid = np.asarray(list(itertools.product(*axes)), np.float32)
         brake = np.clip(self._adapter.effective(self._brake_raw()), low, high)
-        return np.concatenate([self._adapter.effective(nominal)[None], brake[None], grid]).astype(np.float32)
+        parts = [self._adapter.effective(nominal)[None], brake[None], grid]
+        if self._recovery.running:
+            parts.append(np.clip(self._recovery.wish(), low, high)[None])
+        return np.concatenate(parts).astype(np.float32)
 
     def _box(self, braking: bool = False) -> tuple[FloatArray, FloatArray]:
-        return self._limits.box(self._last, self._dt_s, self._speed.measured, braking)
+        pace = self._config.caution_pace if self._cautious and self.mode is Mode.FILTER else 1.0
+        return self._limits.box(self._last, self._dt_s, self._speed.measured, braking, pace)
 
     def _brake_raw(self) -> FloatArray:
         raw = brake_action(self._adapter, self._speed.value, self._config.brake_dt_s)
@@ -246,3 +370,16 @@ class SafetyFilter:
         stamp = self._last_stamp_ns if stamp_ns is None else stamp_ns
         action = self._limits.scale(wish, self._box())
         return Decision(stamp, action, False, reason, "", _NAN, _NAN, 0, self._version, source, wish)
+
+
+_FLAT = 0.05
+"""Risks that differ by less are alike: the expected cost decides."""
+
+
+def _least_harm(estimate: RiskEstimate) -> int:
+    """Index of the candidate of least cost among those whose risk is about the least.
+
+    The brake is one of them, so this is never worse than doing nothing by what the critics know.
+    """
+    alike = estimate.risk <= estimate.risk.min() + _FLAT
+    return int(np.argmin(np.where(alike, estimate.cost, np.inf)))

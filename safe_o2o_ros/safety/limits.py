@@ -80,13 +80,14 @@ class Limits:
         dt_s: float,
         speed: NDArray[np.floating] | None = None,
         braking: bool = False,
+        pace: float = 1.0,
     ) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest effective action (A,), each, after `dt_s` seconds from `last_raw`.
 
         `speed`: measured (A,), m/s and rad/s. The reference stays the last command, since a measured one
         comes late and would slow every start; but a velocity base that trails by more than LAG_S (blocked,
         slipping) is not sent further ahead. `braking`: only rates bound it, since a brake may push backwards
-        harder than the robot may drive backwards.
+        harder than the robot may drive backwards. `pace`: share of the bounds that is left.
         """
         dt_s = max(dt_s, _LEAST_DT_S)
         low, high = self._reachable(last_raw, dt_s)
@@ -96,7 +97,7 @@ class Limits:
             # Zero stays reachable whatever is measured: a check must never ask for motion.
             low, high = _narrow(low, high, np.minimum(measured - ahead, 0), np.maximum(measured + ahead, 0))
         if not braking:
-            low, high = _narrow(low, high, self._bounds.low, self._bounds.high)
+            low, high = _narrow(low, high, pace * self._bounds.low, pace * self._bounds.high)
         return low.astype(np.float32), high.astype(np.float32)
 
     def _reachable(

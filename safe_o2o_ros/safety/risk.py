@@ -21,12 +21,13 @@ class RiskEstimate:
     """(K,) float32: discounted cost-to-go; ranks commands where the risk is flat."""
     state_risk: float
     """Risk of the state if one acts as safely as the data shows is possible."""
+    support: FloatArray | None = None
+    """(K,) float32 in [0, 1]: how far the data knows such a command in such a state; None: nobody knows."""
 
     def is_finite(self) -> bool:
         """False if any number is NaN or infinite."""
-        return bool(
-            np.isfinite(self.risk).all() and np.isfinite(self.cost).all() and np.isfinite(self.state_risk)
-        )
+        parts = (self.risk, self.cost, self.state_risk, 0.0 if self.support is None else self.support)
+        return all(bool(np.isfinite(part).all()) for part in parts)
 
 
 class RiskModel(Protocol):
@@ -47,4 +48,5 @@ class BundleRisk:
     def __call__(self, feature: FloatArray, actions: FloatArray) -> RiskEstimate:
         """One ONNX call for all candidates."""
         result = self._network.run({"latent": feature[None], "actions": actions[None]})
-        return RiskEstimate(result["risk"][0], result["cost"][0], float(result["state_risk"][0, 0]))
+        support = result["support"][0] if "support" in result else None
+        return RiskEstimate(result["risk"][0], result["cost"][0], float(result["state_risk"][0, 0]), support)

@@ -19,15 +19,26 @@ from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+from safe_o2o_ros.world_model.novelty import Novelty, Repeats
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
+from safe_o2o_ros.world_model.vision import ImageEncoder, normalise
 
 OPSET = 18
+NOVELTY_COLUMNS = ("surprise", "pictures", "repeated")
+"""The last numbers of a latent, where a bundle measures what is novel; see types.Novelty."""
 
 
 class Recurrence(Protocol):
     """What can be an encoder: a world model, or the cloned baseline."""
 
     config: ModelConfig
+    encoder: ImageEncoder
+
+    def step_embedded(
+        self, embedding: Tensor, action: Tensor, state: Tensor, is_first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`step` from an image embedding."""
+        ...
 
     def step(
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
@@ -43,22 +54,74 @@ class Graphs:
     encoder: Recurrence
     policy: nn.Module
     safety: nn.Module
-    latent: int
-    state: int
+    feature: int
+    """Width of what policy and safety networks look at."""
+    recurrent: int
+    """Width of what the encoder itself carries."""
+    novelty: Novelty | None = None
+    """Measures how unlike training the pictures are; None: that is not known."""
+
+    @property
+    def latent(self) -> int:
+        """Width of what is published: features, and behind them what is novel."""
+        return self.feature + (0 if self.novelty is None else len(NOVELTY_COLUMNS))
+
+    def on_latents(self) -> tuple[OnFeature, OnFeatureAndActions]:
+        """Policy and safety networks as they are exported: of whole latents."""
+        return OnFeature(self.policy, self.feature), OnFeatureAndActions(self.safety, self.feature)
+
+    @property
+    def state(self) -> int:
+        """Width of what is carried from step to step."""
+        return self.recurrent + (0 if self.novelty is None else Repeats(self.encoder.config.channels).size)
 
 
 class EncoderGraph(nn.Module):
     """encoder.onnx: see `safe_o2o_ros.bundle.signatures`."""
 
-    def __init__(self, model: Recurrence) -> None:
+    def __init__(self, graphs: Graphs) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.novelty = graphs.encoder, graphs.novelty
+        self.repeats, self._recurrent = Repeats(graphs.encoder.config.channels), graphs.recurrent
 
     def forward(
         self, image: Tensor, action: Tensor, state: Tensor, is_first: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """latent, next_state, surprise."""
-        return self.model.step(image, action, state, is_first)
+        if self.novelty is None:
+            return self.model.step(image, action, state, is_first)
+        seen = normalise(image)
+        embedding = self.model.encoder(seen)
+        carried, before = state[:, : self._recurrent], state[:, self._recurrent :]
+        feature, following, surprise = self.model.step_embedded(embedding, action, carried, is_first)
+        thumbnails = self.repeats.thumbnails(seen)
+        repeated = self.repeats(thumbnails, before, action) * (1.0 - is_first)
+        latent = torch.cat([feature, surprise, self.novelty(seen, embedding), repeated], 1)
+        return latent, torch.cat([following, thumbnails], 1), surprise
+
+
+class _OnFeature(nn.Module):
+    """A network that looks at features, given whole latents."""
+
+    def __init__(self, inner: nn.Module, feature: int) -> None:
+        super().__init__()
+        self.inner, self._feature = inner, feature
+
+
+class OnFeature(_OnFeature):
+    """policy.onnx."""
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, ...]:
+        """See the inner network."""
+        return cast(tuple[Tensor, ...], self.inner(latent[:, : self._feature]))
+
+
+class OnFeatureAndActions(_OnFeature):
+    """safety.onnx."""
+
+    def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
+        """See the inner network."""
+        return cast(tuple[Tensor, ...], self.inner(latent[:, : self._feature], actions))
 
 
 LEAST_WEIGHT = 0.1
@@ -197,19 +260,20 @@ def to_onnx(
 def export_networks(graphs: Graphs) -> dict[str, bytes]:
     """encoder.onnx, policy.onnx, safety.onnx. Faithful for rounded weights only (see compress.py)."""
     c = graphs.encoder.config
+    policy, safety = graphs.on_latents()
     image = torch.zeros(2, c.image_size, c.image_size, c.channels, dtype=torch.uint8)
     action, state, first = torch.zeros(2, c.action_dim), torch.zeros(2, graphs.state), torch.zeros(2, 1)
     latent, commands = torch.zeros(2, graphs.latent), torch.zeros(2, 3, c.action_dim)
     return {
         "encoder.onnx": to_onnx(
-            EncoderGraph(graphs.encoder),
+            EncoderGraph(graphs),
             (image, action, state, first),
             ["image", "action", "state", "is_first"],
             ["latent", "next_state", "surprise"],
         ),
-        "policy.onnx": to_onnx(graphs.policy, (latent,), ["latent"], ["actions", "scores"]),
+        "policy.onnx": to_onnx(policy, (latent,), ["latent"], ["actions", "scores"]),
         "safety.onnx": to_onnx(
-            graphs.safety,
+            safety,
             (latent, commands),
             ["latent", "actions"],
             ["risk", "cost", "state_risk"],
@@ -223,7 +287,8 @@ class Parity:
     """Largest differences between torch and ONNX Runtime."""
 
     per_step: dict[str, float]
-    """Output name -> max |difference| from equal states over the roll-out."""
+    """Output name -> max |difference| from equal states over the roll-out; of "novelty", the signs at the end
+    of a latent, which have no bound, as a share."""
     rollout: float
     """max |difference| of the latent over a roll-out in which each runtime carries its own state."""
     category_flips: int
@@ -248,7 +313,10 @@ def check_parity(
             error = float(np.abs(value.numpy() - onnx_values[name]).max())
             worst[name] = max(worst.get(name, 0.0), error)
 
+    encoder = EncoderGraph(graphs)
+    policy, safety = graphs.on_latents()
     c = graphs.encoder.config
+    one_hot = slice(c.deter, c.dynamics)  # empty for a clone
     rng = np.random.default_rng(0)
     own = np.zeros((1, graphs.state), np.float32)
     torch_state = torch.zeros(1, graphs.state)
@@ -256,7 +324,7 @@ def check_parity(
     for t in range(len(images)):
         first: NDArray[np.float32] = np.full((1, 1), float(t == 0), np.float32)
         frame, action = images[t : t + 1], actions[t : t + 1].astype(np.float32)
-        feature, following, surprise = graphs.encoder.step(
+        feature, following, surprise = encoder(
             torch.from_numpy(frame), torch.from_numpy(action), torch_state, torch.from_numpy(first)
         )
         inputs: dict[str, NDArray[Any]] = {
@@ -266,17 +334,31 @@ def check_parity(
             "is_first": first,
         }
         equal = networks["encoder.onnx"].run(inputs)
-        note(["latent", "next_state", "surprise"], (feature, following, surprise), equal)
+        note(["next_state", "surprise"], (following, surprise), equal)
+        for name, apart in _apart(feature.numpy(), equal["latent"], graphs.feature).items():
+            worst[name] = max(worst.get(name, 0.0), apart)
         free = networks["encoder.onnx"].run({**inputs, "state": own})
-        rollout = max(rollout, float(np.abs(feature.numpy() - free["latent"]).max()))
-        flips += int(np.abs(following.numpy() - free["next_state"])[:, c.deter :].sum() / 2)
+        rollout = max(rollout, _apart(feature.numpy(), free["latent"], graphs.feature)["latent"])
+        flips += int(np.abs(following.numpy() - free["next_state"])[:, one_hot].sum() / 2)
         own, torch_state = free["next_state"], following
         commands = rng.uniform(-1, 1, (1, 5, c.action_dim)).astype(np.float32)
         latent = feature.numpy()
-        note(["actions", "scores"], graphs.policy(feature), networks["policy.onnx"].run({"latent": latent}))
+        note(["actions", "scores"], policy(feature), networks["policy.onnx"].run({"latent": latent}))
         note(
             ["risk", "cost", "state_risk"],
-            graphs.safety(feature, torch.from_numpy(commands)),
+            safety(feature, torch.from_numpy(commands)),
             networks["safety.onnx"].run({"latent": latent, "actions": commands}),
         )
     return Parity(worst, rollout, flips, len(images))
+
+
+def _apart(
+    torch_latent: NDArray[np.float32], onnx_latent: NDArray[np.float32], feature: int
+) -> dict[str, float]:
+    """Largest difference of the features, and of the signs of novelty; see Parity."""
+    apart = np.abs(torch_latent - onnx_latent)
+    worst = {"latent": float(apart[:, :feature].max())}
+    if apart.shape[1] > feature:
+        scale = np.maximum(1.0, np.abs(torch_latent[:, feature:]))
+        worst["novelty"] = float((apart[:, feature:] / scale).max())
+    return worst

@@ -22,7 +22,7 @@ OWN, TAUGHT = np.array([0.5, 0.0], np.float32), np.array([-0.5, 0.0], np.float32
 class Policy:
     """Always drives ahead; keeps what it is told was executed."""
 
-    executed: list[float] = field(default_factory=list)
+    heard: list[float] = field(default_factory=list)
 
     def reset(self, seed: int) -> None:
         """See BundleDriver."""
@@ -33,7 +33,7 @@ class Policy:
 
     def executed(self, action: Any) -> None:
         """See BundleDriver."""
-        self.executed.append(float(action[0]))
+        self.heard.append(float(action[0]))
 
 
 class Teacher:
@@ -79,7 +79,7 @@ def test_the_teacher_takes_over_where_it_gets_tight_and_lets_go_once_there_is_ro
     assert sources[5:17] == [Source.PLANNER] * 12
     assert sources[17:] == [Source.POLICY] * 9
     # The bundle is told what was really executed, and not what it asked for.
-    assert policy.executed[4:6] == [0.5, -0.5]
+    assert policy.heard[4:6] == [0.5, -0.5]
 
 
 def test_the_teacher_goes_on_until_there_is_room() -> None:

@@ -132,7 +132,7 @@ def test_rows_are_all_combinations_in_order_and_references_are_driven_unfiltered
         write_tiny_bundle(path, version=f"tiny-{index}")
     arguments = Namespace(
         task="PointGoal1", bundle=[*bundles, bundles[0]], policy=["random"], filter=["off", "on"],
-        variant=["light", "default"], blind=True, seed=50_000, episodes=1,
+        variant=["light", "default"], blind=True, seed=50_000, episodes=1, guard=None,
     )  # fmt: skip
     rows = [(r.variant, r.driver, r.version, r.filter) for r in rows_of(arguments)]
     each = [
@@ -148,11 +148,46 @@ def test_bundles_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> No
     for path in bundles:
         path.parent.mkdir()
         write_tiny_bundle(path)
-    common = {"task": "PointGoal1", "policy": None, "filter": ["off"], "variant": None, "blind": False}
+    common = {
+        "task": "PointGoal1", "policy": None, "filter": ["off"], "variant": None, "blind": False,
+        "guard": None,
+    }  # fmt: skip
     both = rows_of(Namespace(bundle=bundles, seed=50_000, episodes=1, **common))
     assert [row.driver for row in both] == [str(path) for path in bundles]
     (alone,) = rows_of(Namespace(bundle=bundles[:1], seed=50_000, episodes=1, **common))
     assert alone.driver == "goal"
+
+
+def test_a_guard_stands_behind_references_and_other_bundles(tmp_path: Path) -> None:
+    for name in ("guard", "other"):
+        write_tiny_bundle(tmp_path / name, version=name)
+    common = {"task": "PointGoal1", "variant": None, "blind": False, "seed": 50_000, "episodes": 1}
+    rows = rows_of(
+        Namespace(
+            bundle=[tmp_path / "other"],
+            policy=["careless"],
+            filter=["off", "on"],
+            guard=tmp_path / "guard",
+            **common,
+        )
+    )
+    assert [(r.driver, r.filter, r.guard_version, r.cameras) for r in rows] == [
+        (f"{name} (guarded)", mode, "guard", ("front", "back"))
+        for name in ("other", "careless")
+        for mode in ("off", "on")
+    ]
+
+
+@pytest.mark.usefixtures("short")
+def test_what_a_guard_substitutes_is_what_drives_and_off_it_changes_nothing(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "guard", risk_threshold=0.2)
+    seeds = ("--seed", 50_000, "--episodes", 1, "--workers", 1)
+    plain = evaluate(tmp_path / "plain.json", "--policy", "careless", *seeds)
+    guarded = ("--policy", "careless", "--guard", tmp_path / "guard", *seeds)
+    off = evaluate(tmp_path / "off.json", *guarded, "--filter", "off")
+    on = evaluate(tmp_path / "on.json", *guarded, "--filter", "on")
+    assert off["per_episode"] == plain["per_episode"] and off["guard"] == on["guard"] == "tiny-1"
+    assert on["per_episode"][0]["overrides"] > 0 and on["per_episode"] != off["per_episode"]
 
 
 def test_what_is_compared_is_what_it_is_alone_whichever_process_drives(

@@ -14,9 +14,11 @@ from safe_o2o_ros.learning.calibrate import (
     calibrate,
     future_cost,
     nothing_certified,
+    novelty_levels,
     risk_threshold,
 )
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
+from safe_o2o_ros.safety.novelty import window_of
 
 # Risks from a coarse grid, so that ties are common.
 COMMANDS = st.lists(st.tuples(st.integers(0, 6).map(lambda k: k / 8), st.booleans()), min_size=1, max_size=40)
@@ -89,9 +91,21 @@ def test_commands_inside_a_violation_are_not_judged(data: Dataset) -> None:
     assert result.provenance["commands"] == 46 and result.provenance["events"] == 4
     assert result.provenance["certified_share"] == pytest.approx(6 / 46)
     assert result.provenance["episodes"] == 2 and result.provenance["source"] == "held-out episodes"
-    # Surprise quantiles over the 50 rows with an action: 0..29 and 31..50, the last frames (30, 51) left out.
-    assert result.surprise_caution == pytest.approx(np.quantile([*range(30), *range(31, 51)], 0.99))
-    assert result.surprise_stop > result.surprise_caution
+    assert result.pictures_caution is None and result.pictures_stop is None
+
+
+def test_what_is_ordinary_is_averaged_as_the_gauge_averages_it(data: Dataset) -> None:
+    surprise = np.arange(52, dtype=np.float32)
+    levels, _ = novelty_levels(Scores(np.zeros(50, np.float32), surprise, 2.0 * surprise), data)
+    # Rows with an action: 0..29 and 31..50. A window of w rows lags (w - 1) / 2 behind; less at the start.
+    window = window_of(data.manifest.period_s)
+    means = [
+        np.mean(range(max(s, t - window + 1), t + 1)) for s, n in ((0, 30), (31, 20)) for t in range(s, s + n)
+    ]
+    assert levels["surprise_caution"] == pytest.approx(np.quantile(means, 0.99))
+    # Of two episodes the most unusual one, and a quarter more.
+    assert levels["surprise_stop"] == pytest.approx(1.25 * (50 - (window - 1) / 2))
+    assert levels["pictures_stop"] == pytest.approx(2.0 * levels["surprise_stop"])
 
 
 def test_data_that_is_one_long_violation_cannot_calibrate(data: Dataset) -> None:
@@ -128,4 +142,4 @@ def test_thresholds_without_knowledge_of_risk_say_so(data: Dataset) -> None:
     result = nothing_certified(scores, data, "training episodes", "nothing costs anything")
     assert result.risk == 0.0 and result.provenance["certified_share"] == 0.0
     assert result.provenance["nothing_certified"] == "nothing costs anything"
-    assert result.surprise_caution == pytest.approx(np.quantile([*range(30), *range(31, 51)], 0.99))
+    assert result.surprise_stop > result.surprise_caution > 0.0

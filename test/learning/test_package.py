@@ -21,7 +21,7 @@ from safe_o2o_ros.learning import package as packaging
 from safe_o2o_ros.learning.config import resolve
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
 from safe_o2o_ros.learning.latents import cache_latents
-from safe_o2o_ros.learning.package import PARITY_STEPS, package, seed_ranges
+from safe_o2o_ros.learning.package import NOVELTY_LIMIT, PARITY_STEPS, package, seed_ranges
 from safe_o2o_ros.learning.pretrain import Run, train
 from safe_o2o_ros.manifest import Thresholds
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
@@ -31,7 +31,7 @@ from safe_o2o_ros.types import FrameSet
 from safe_o2o_ros.world_model.export import check_parity
 from safe_o2o_ros.world_model.model import WorldModel
 
-THRESHOLDS = Thresholds(0.5, 1.0, 2.0, {})
+THRESHOLDS = Thresholds(0.5, 1.0, 2.0, {}, 1.0, 2.0)
 LIMIT = 1e-4
 
 
@@ -79,7 +79,9 @@ def test_the_manifest_says_what_was_trained_on_what(trained: Trained) -> None:
     assert manifest.image.cameras == CAMERAS and (manifest.image.height, manifest.image.width) == (64, 64)
     assert manifest.adapter == POINT
     assert (manifest.action_repeat, manifest.period_s) == (4, 0.08)
-    assert (manifest.latent.size, manifest.latent.state_size) == (32 + 16 + 16, 32 + 16 + 16)
+    # [h, probabilities, g] and three signs of novelty; [h, categories, g] and 16 blocks of 6 channels.
+    assert (manifest.latent.size, manifest.latent.state_size) == (32 + 16 + 16 + 3, 32 + 16 + 16 + 96)
+    assert manifest.latent.novelty and manifest.thresholds.knows_pictures
     assert manifest.seeds == {"training": [[0, 3]], "calibration": [[20_000, 20_001]]}
     assert manifest.thresholds.provenance["episodes"] == 2
     assert manifest.thresholds.provenance["source"] == "held-out episodes"
@@ -100,12 +102,13 @@ def test_onnx_runtime_computes_what_torch_computes(trained: Trained) -> None:
     parity = check_parity(trained.run.graphs, trained.bundle.networks, images, actions)
     assert parity.steps == 50
     names = {"latent", "next_state", "surprise", "actions", "scores", "risk", "cost", "state_risk"}
-    assert set(parity.per_step) == names
-    assert max(parity.per_step.values()) <= LIMIT
+    assert set(parity.per_step) == names | {"novelty"}
+    assert max(parity.per_step[name] for name in names) <= LIMIT
+    assert parity.per_step["novelty"] <= NOVELTY_LIMIT
     # Each runtime carries its own state. A tie between classes may flip, and is counted; here there is none.
     assert parity.category_flips == 0 and parity.rollout <= LIMIT
     written = trained.bundle.manifest.metrics["parity"]
-    assert written["steps"] == 50 and max(written["per_step"].values()) <= LIMIT
+    assert written["steps"] == 50 and max(written["per_step"][name] for name in names) <= LIMIT
 
 
 def test_parity_sees_changed_weights_and_counts_flipped_categories(trained: Trained) -> None:
@@ -124,6 +127,8 @@ def test_parity_sees_changed_weights_and_counts_flipped_categories(trained: Trai
 def test_cached_latents_are_what_the_deployed_encoder_publishes(trained: Trained) -> None:
     data = trained.run.dataset
     cached = cache_latents(trained.model, data, "cpu", block=7)
+    pictures = trained.run.score(data, cached).pictures
+    assert pictures is not None
     encoder = RecurrentEncoder(trained.bundle)
     for number, episode in enumerate(EpisodeReader(trained.store)):
         state, executed = encoder.initial(), POINT.zero()
@@ -131,8 +136,12 @@ def test_cached_latents_are_what_the_deployed_encoder_publishes(trained: Trained
             frames = {name: images[t] for name, images in episode.images.items()}
             state, latent = encoder.step(state, FrameSet(t, stack(frames, CAMERAS, 64, 64)), executed)
             row = int(data.start[number]) + t
-            np.testing.assert_allclose(latent.feature, cached.feature[row].numpy(), atol=LIMIT)
+            np.testing.assert_allclose(latent.feature[:-3], cached.feature[row].numpy(), atol=LIMIT)
             assert latent.surprise == pytest.approx(float(cached.surprise[row]), abs=LIMIT)
+            surprise, distance, repeated = latent.feature[-3:]
+            assert surprise == np.float32(latent.surprise)
+            assert distance == pytest.approx(float(pictures[row]), rel=NOVELTY_LIMIT)
+            assert repeated == 0.0
             if t < len(episode):
                 executed = episode.actions[t]  # raw, as the robot was told
 
@@ -144,7 +153,7 @@ def test_scores_of_the_run_are_what_the_bundle_says_of_the_recorded_commands(tra
     for index in (0, 40, 119):
         row = data.transitions[index]
         inputs = {
-            "latent": latents.feature[row : row + 1].numpy(),
+            "latent": np.pad(latents.feature[row : row + 1].numpy(), ((0, 0), (0, 3))),
             "actions": data.action[None, row : row + 1],
         }
         risk = trained.bundle.networks["safety.onnx"].run(inputs)["risk"]
@@ -153,7 +162,7 @@ def test_scores_of_the_run_are_what_the_bundle_says_of_the_recorded_commands(tra
 
 def test_one_latent_scores_any_number_of_commands(trained: Trained) -> None:
     safety = trained.bundle.networks["safety.onnx"]
-    latent = np.zeros((1, 64), np.float32)
+    latent = np.zeros((1, 67), np.float32)
     for count in (1, 2, 51):
         result = safety.run({"latent": latent, "actions": np.zeros((1, count, 2), np.float32)})
         assert result["risk"].shape == (1, count) and np.ptp(result["risk"]) < 1e-6

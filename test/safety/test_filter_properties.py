@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk
@@ -114,18 +115,21 @@ def test_the_answer_is_the_nearest_certified_command_or_else_the_cheapest(
     subject = build(adapter, Mode.FILTER, risk, threshold)
     feature = np.zeros(2, np.float32)
 
-    def ask(action: np.ndarray) -> tuple[Reason, np.ndarray, bool]:
+    def ask(action: np.ndarray) -> Decision:
         latent = Latent(1, VERSION, feature, 0.0)
-        decision = subject.decide(FilterInputs(True, latent, Proposal(1, action, "offline")))
-        return decision.reason, decision.action, decision.changed
+        return subject.decide(FilterInputs(True, latent, Proposal(1, action, "offline")))
 
-    _, last, _ = ask(before)
-    reason, action, changed = ask(nominal)
+    first = ask(before)
+    last = first.action
+    decision = ask(nominal)
+    reason, action, changed = decision.reason, decision.action, decision.changed
+    allowed = 0.9 * threshold if first.changed else threshold  # hysteresis after a change
+    assert decision.threshold == pytest.approx(1.0 - allowed)
     limits = Limits(adapter)
     limited = limits.clip(nominal, limits.box(last, PERIOD_S))
     candidates = risk.asked[-1]
     assert np.array_equal(candidates[0], adapter.effective(limited))
-    certified = risk.risk(candidates) <= np.float32(threshold)
+    certified = risk.risk(candidates) <= allowed
     # What was scored is what is executed, to the last bit of a float's rounding through the saturation.
     executed = adapter.effective(action)
     chosen = int(np.abs(candidates - executed).max(axis=1).argmin())
@@ -135,11 +139,14 @@ def test_the_answer_is_the_nearest_certified_command_or_else_the_cheapest(
         assert certified[0] and not changed and np.array_equal(action, limited)
     elif reason is Reason.SUBSTITUTE:
         assert not certified[0] and changed
-        assert risk.risk(executed[None])[0] <= threshold + 1e-5
+        assert risk.risk(executed[None])[0] <= allowed + 1e-5
         assert distance[chosen] <= distance[certified].min() + 1e-6
     else:
         assert reason is Reason.ESCAPE and not certified.any()
-        assert risk.cost(executed[None])[0] <= risk.cost(candidates).min() + 1e-4
+        # The cheapest of those that are about as harmless as can be.
+        harmless = risk.risk(candidates) <= risk.risk(candidates).min() + 0.05
+        assert risk.risk(executed[None])[0] <= risk.risk(candidates).min() + 0.05 + 1e-5
+        assert risk.cost(executed[None])[0] <= risk.cost(candidates[harmless]).min() + 1e-4
 
 
 @given(ADAPTERS, ACTIONS, ACTIONS)
