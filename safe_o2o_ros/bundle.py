@@ -45,7 +45,8 @@ def signatures(manifest: Manifest) -> dict[str, _Signature]:
                   -> latent (B,N), next_state (B,S), surprise (B,1) nats
     policy.onnx   latent (B,N) -> actions (B,P,A) effective in [-1,1], scores (B,P)
     safety.onnx   latent (B,N), actions (B,K,A) effective -> risk (B,K) in [0,1] (ensemble's upper bound),
-                  cost (B,K) discounted cost-to-go, state_risk (B,1) in [0,1]
+                  cost (B,K) discounted cost-to-go, state_risk (B,1) in [0,1]; where thresholds.support is
+                  given, support (B,K) in [0,1]
     """
     spec, a = manifest.image, manifest.adapter.action_dim
     n, s = manifest.latent.size, manifest.latent.state_size
@@ -62,7 +63,7 @@ def signatures(manifest: Manifest) -> dict[str, _Signature]:
         POLICY: ({"latent": ((None, n), "float32")}, ("actions", "scores")),
         SAFETY: (
             {"latent": ((None, n), "float32"), "actions": ((None, None, a), "float32")},
-            ("risk", "cost", "state_risk"),
+            ("risk", "cost", "state_risk", *(() if manifest.thresholds.support is None else ("support",))),
         ),
     }
 
@@ -157,6 +158,7 @@ def _probe(
         "risk": (1, _PROBE_COMMANDS),
         "cost": (1, _PROBE_COMMANDS),
         "state_risk": (1, 1),
+        "support": (1, _PROBE_COMMANDS),
     }
     for name in outputs:
         if results[name].shape != expected[name] or results[name].dtype != np.float32:
@@ -214,3 +216,23 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
         if temporary is not None and temporary.exists():
             shutil.rmtree(temporary)
     return manifest
+
+
+def versioned(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """The manifest with a version made of everything that decides what the robot does.
+
+    Equal networks with other thresholds are another bundle. Metrics and hashes of files do not count.
+    """
+    plain = dataclasses.replace(manifest, version="", files={}, metrics={}, signature=None)
+    parts = [files[name] for name in sorted(files)] + [plain.to_json().encode()]
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    return dataclasses.replace(manifest, version=f"{manifest.task}-{digest[:12]}")
+
+
+def rewritten(source: Path, directory: Path, manifest: Manifest) -> Manifest:
+    """The networks of the bundle at `source` under another `manifest`, written to `directory`.
+
+    Raises what `write_bundle` raises.
+    """
+    files = {name: (source / name).read_bytes() for name in manifest.files}
+    return write_bundle(directory, versioned(manifest, files), files)

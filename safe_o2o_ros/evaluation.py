@@ -126,13 +126,17 @@ class ScriptedDriver:
 class GuardedDriver:
     """Somebody else's commands behind the encoder and the safety filter of a bundle."""
 
-    def __init__(self, inner: Driver, bundle: Bundle, mode: Mode) -> None:
-        """`bundle`, the guard, must have been loaded with its encoder and its safety network."""
+    def __init__(self, inner: Driver, bundle: Bundle, mode: Mode, threshold: float | None = None) -> None:
+        """`bundle`, the guard, must have been loaded with its encoder and its safety network.
+
+        `threshold`: see bundle_filter.
+        """
         self._inner, self._spec = inner, bundle.manifest.image
-        self._encoder, self._filter = (
-            RecurrentEncoder(bundle),
-            bundle_filter(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s)),
-        )
+        self._encoder = RecurrentEncoder(bundle)
+        config = FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s)
+        self._filter = bundle_filter(bundle, config, threshold)
+        self.latent: Latent | None = None
+        """The newest, None before the first."""
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -147,6 +151,7 @@ class GuardedDriver:
         asked = self._inner.act(observation, env, stamp_ns)
         image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
         self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
+        self.latent = latent
         proposal = Proposal(stamp_ns, asked.nominal, "guarded")
         decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
         self._executed = decision.action

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score a bundle or a baseline on a simulated task, without ROS",
     "collect": "record demonstrations of a simulated task into a segment store",
     "pretrain": "train a world model and a policy on a segment store and write a bundle",
+    "calibrate": "set a bundle's thresholds by driving behind its filter, and check what they promise",
     "baselines": "compare ours with other agents and without each of its parts, on one world model",
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
     "teleop": "drive with the keyboard, through the running safety filter",

@@ -35,6 +35,9 @@ SETTINGS = {
     "agent.steps": "1",
     "agent.driver": "percept",
     "agent.margin_near_m": "0",
+    # Every state of the domain is in the data, and every command.
+    "support.steps": "0",
+    "novelty": "false",
 }
 """What differs from the profile `small`."""
 

@@ -7,6 +7,7 @@ is the largest one whose event rate over executed commands stays within alpha.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,8 @@ class Scores:
     """(N,) surprise of every row, nats."""
     pictures: NDArray[np.float32] | None = None
     """(N,) distance of every row's picture from those of training; None: the networks do not say."""
+    support: NDArray[np.float32] | None = None
+    """(M,) of every recorded action by the training data; None: the networks do not say."""
 
 
 def calibrate(
@@ -84,9 +87,11 @@ def calibrate(
     alpha = min(alpha, MOST_OF_RATE * rate)
     # A risk of 1 is a certain violation, whatever the data says: never certified.
     threshold = min(risk_threshold(risk[usable], event[usable], alpha), MAX_THRESHOLD)
-    levels, novelty = novelty_levels(scores, data)
+    levels, novelty = novelty_levels(*of_episodes(scores, data))
+    support = None if scores.support is None else float(np.quantile(scores.support, UNSUPPORTED))
     return Thresholds(
         risk=threshold,
+        support=support,
         **levels,
         provenance={
             "event": f"cost within {horizon} control periods of a command called safe",
@@ -103,25 +108,39 @@ def calibrate(
     )
 
 
+UNSUPPORTED = 0.005
+"""Share of recorded commands that the data itself hardly knows."""
 CAUTION_ALPHA, STOP_ALPHA = 0.01, 0.02
 """Shares of ordinary episodes that each sign may call for caution at any time (of its ticks), or stop."""
 _STOP_FACTOR = 1.25
 """Sets the stop apart from the most unusual ordinary episode: few episodes say little of rare ones."""
 
 
-def novelty_levels(scores: Scores, data: Dataset) -> tuple[dict[str, float], dict[str, float]]:
+def of_episodes(scores: Scores, data: Dataset) -> tuple[dict[str, list[NDArray[np.floating]]], int]:
+    """Signs of every episode, and the gauge's window, for `novelty_levels`."""
+    known = {"surprise": scores.surprise, "pictures": scores.pictures}
+    signs = {
+        name: [values[s : s + n] for s, n in zip(data.start, data.length, strict=True)]
+        for name, values in known.items()
+        if values is not None
+    }
+    return signs, window_of(data.manifest.period_s)
+
+
+def novelty_levels(
+    signs: Mapping[str, Sequence[NDArray[np.floating]]], window: int
+) -> tuple[dict[str, float], dict[str, float]]:
     """Thresholds of surprise and pictures as keywords of Thresholds, and what to note of them.
+
+    `signs`: "surprise" and, where it is told, "pictures" -> of every episode (T,); `window`: control periods.
 
     Means over the gauge's window, as it has them. Caution: exceeded by CAUTION_ALPHA of all ticks. Stop:
     what ceil((n + 1) (1 - STOP_ALPHA)) of n episodes never exceed (split conformal; with fewer than
     1 / STOP_ALPHA episodes the most unusual of them), times _STOP_FACTOR.
     """
-    window = window_of(data.manifest.period_s)
     levels: dict[str, float] = {}
-    for name, values in (("surprise", scores.surprise), ("pictures", scores.pictures)):
-        if values is None:
-            continue
-        means = [smoothed(values[s : s + n], window) for s, n in zip(data.start, data.length, strict=True)]
+    for name, episodes in signs.items():
+        means = [smoothed(values, window) for values in episodes]
         most = np.sort([float(m.max()) for m in means])
         last = min(len(most), math.ceil((len(most) + 1) * (1.0 - STOP_ALPHA))) - 1
         caution = float(np.quantile(np.concatenate(means), 1.0 - CAUTION_ALPHA))
@@ -131,7 +150,7 @@ def novelty_levels(scores: Scores, data: Dataset) -> tuple[dict[str, float], dic
 
 def nothing_certified(scores: Scores, data: Dataset, source: str, reason: str) -> Thresholds:
     """Thresholds of a bundle that knows no risk (NoSafety says 1 of every command); `reason`: why not."""
-    levels, novelty = novelty_levels(scores, data)
+    levels, novelty = novelty_levels(*of_episodes(scores, data))
     return Thresholds(
         risk=0.0,
         **levels,

@@ -68,6 +68,16 @@ class ReachTraining:
 
 
 @dataclass(frozen=True)
+class SupportTraining:
+    """Which commands the data knows, after everything else; 0 steps: the bundle does not tell."""
+
+    steps: int = 1500
+    batch: int = 512
+    learning_rate: float = 1e-3
+    checkpoint_every: int = 1500
+
+
+@dataclass(frozen=True)
 class AgentTraining:
     """Critics and actor on cached latents."""
 
@@ -172,6 +182,9 @@ class PretrainConfig:
     world_model: SequenceTraining = field(default_factory=SequenceTraining)
     reach: ReachTraining = field(default_factory=ReachTraining)
     agent: AgentTraining = field(default_factory=AgentTraining)
+    support: SupportTraining = field(default_factory=SupportTraining)
+    novelty: bool = True
+    """The encoder says how unlike training the pictures are."""
 
     def to_json(self) -> str:
         """Indented JSON."""
@@ -187,6 +200,7 @@ PROFILES: dict[str, PretrainConfig] = {
         percept=SequenceTraining(steps=6, batch=4, length=8, warmup=2, mirror=0.5, checkpoint_every=3),
         world_model=SequenceTraining(steps=10, batch=4, length=8, warmup=2, checkpoint_every=5),
         agent=AgentTraining(steps=20, batch=32, imagine_batch=8, horizon=3, checkpoint_every=10),
+        support=SupportTraining(steps=10, batch=32),
     ),
     "small": PretrainConfig(
         name="small",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from safe_o2o_ros import __version__
-from safe_o2o_ros.bundle import Bundle, load_bundle, write_bundle
+from safe_o2o_ros.bundle import Bundle, load_bundle, versioned, write_bundle
 from safe_o2o_ros.errors import BundleError
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.learning.pretrain import Run
@@ -88,10 +87,7 @@ def _manifest(
         files={},
         views=shared_views(run.dataset.metadata, source.cameras),
     )
-    # Of everything that decides what the robot does: equal networks with other thresholds are another bundle.
-    parts = [files[name] for name in sorted(files)] + [manifest.to_json().encode()]
-    digest = hashlib.sha256(b"".join(parts)).hexdigest()
-    return dataclasses.replace(manifest, version=f"{source.task}-{digest[:12]}")
+    return versioned(manifest, files)
 
 
 def _training(run: Run) -> dict[str, object]:

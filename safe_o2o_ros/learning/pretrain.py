@@ -29,6 +29,7 @@ from safe_o2o_ros.learning.novelty import fit_novelty, picture_distances
 from safe_o2o_ros.learning.percept_phase import Seeing
 from safe_o2o_ros.learning.reach_phase import ReachPhase
 from safe_o2o_ros.learning.sequence_phase import SequencePhase
+from safe_o2o_ros.learning.support_phase import SupportPhase
 from safe_o2o_ros.learning.trainer import Clock, Log, Progress, run_phase
 from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.actor import PerceptActor
@@ -36,6 +37,7 @@ from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.export import Graphs, PolicyGraph, Prices, SafetyGraph
 from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
+from safe_o2o_ros.world_model.support import Support
 from safe_o2o_ros.world_model.vision import compiled_convolutions
 
 
@@ -147,6 +149,19 @@ def train_agent(
         log,
         progress,
     )
+    support = Support(config.model).to(device) if config.support.steps and config.agent.in_sample else None
+    if support is not None:
+        run_phase(
+            SupportPhase(support, data, config.support, config.seed, device),
+            config.support.steps,
+            config.seed + 3,
+            run_dir / "support.pt",
+            config.support.checkpoint_every,
+            log,
+            progress,
+        )
+        support = support.cpu().eval()
+        round_weights(support)
     model, agent = copy.deepcopy(model).cpu(), agent.cpu().eval()
     round_weights(model)
     round_weights(agent)
@@ -158,10 +173,10 @@ def train_agent(
     graphs = Graphs(
         model,
         _policy_graph(config, model, agent, risk, sigma),
-        SafetyGraph(risk, agent.v_reach, agent.q_cost) if config.agent.in_sample else NoSafety(),
+        SafetyGraph(risk, agent.v_reach, agent.q_cost, support) if config.agent.in_sample else NoSafety(),
         config.model.feature,
         config.model.state,
-        fit_novelty(model, dataset, config.seed) if tells_novelty else None,
+        fit_novelty(model, dataset, config.seed) if tells_novelty and config.novelty else None,
     )
 
     def score(dataset: Dataset, seen: Latents | None = None) -> Scores:
@@ -170,7 +185,9 @@ def train_agent(
         pictures = None if graphs.novelty is None else picture_distances(model, graphs.novelty, dataset)
         if not config.agent.in_sample:
             return Scores(np.ones(len(dataset.transitions), np.float32), surprise, pictures)
-        return Scores(_executed_risk(risk, transitions(seen, dataset)).numpy(), surprise, pictures)
+        driven = transitions(seen, dataset)
+        known = None if support is None else _of_executed(support, driven).numpy()
+        return Scores(_of_executed(risk, driven).numpy(), surprise, pictures, known)
 
     return Run(config, dataset, graphs, sigma, score, {**clocks, "agent": clock})
 
@@ -278,9 +295,9 @@ def _sequence_phase(
 
 
 @torch.no_grad()
-def _executed_risk(risk: RiskBound, data: Transitions) -> Tensor:
-    """(M,) the upper bound for every recorded action."""
-    blocks = [risk(data.feature[r], data.action[r]) for r in data.rows.split(4096)]
+def _of_executed(network: nn.Module, data: Transitions) -> Tensor:
+    """(M,) what a network (feature, action) -> number says of every recorded action."""
+    blocks = [network(data.feature[r], data.action[r]) for r in data.rows.split(4096)]
     return torch.cat(blocks)
 
 

@@ -2,8 +2,8 @@
 
 1 e-stop, not enabled -> brake; 2 operator -> limits only; 3 nothing valid, unknown bundle, non-finite or
 stale (named) -> brake; 4 out of distribution -> brake; 5 nominal certified -> pass; 6 not certified ->
-nearest certified candidate; 7 no certified candidate -> the command of least harm; 8 stuck -> recovery, then brake.
-Whatever is unknown brakes.
+nearest certified candidate; 7 no certified candidate -> the command of least harm; 8 stuck -> recovery, then
+brake. Whatever is unknown brakes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FilterConfig:
     """What the filter needs beside the bundle."""
 
     mode: Mode = Mode.FILTER
-    grid: int = 7
+    grid: int = 11
     """Candidates per action channel; the grid covers the reachable box of effective actions."""
     brake_dt_s: float = 0.08
     """Period the brake plans over, seconds: the control period."""
@@ -93,7 +93,7 @@ class FilterInputs:
 
 
 class SafetyFilter:
-    """`decide(inputs) -> Decision`; keeps the last answer, the speed, what is novel, how long it was stuck."""
+    """`decide(inputs) -> Decision`; keeps the last answer, the speed, what is novel, how it got stuck."""
 
     def __init__(
         self,

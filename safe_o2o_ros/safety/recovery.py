@@ -30,7 +30,7 @@ class RecoveryConfig:
     """Seconds of standing still under the filter's hand after which a try begins; inf = never."""
     still: float = 0.05
     """Share of what top speed would make in that time below which the robot stood still."""
-    turn_rad: float = 0.6
+    turn_rad: float = 0.9
     """Turn of the first try, radians."""
     turn_s: float = 1.5
     """Longest time of turning."""

@@ -21,6 +21,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
 from safe_o2o_ros.world_model.novelty import Novelty, Repeats
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
+from safe_o2o_ros.world_model.support import Support
 from safe_o2o_ros.world_model.vision import ImageEncoder, normalise
 
 OPSET = 18
@@ -65,6 +66,12 @@ class Graphs:
     def latent(self) -> int:
         """Width of what is published: features, and behind them what is novel."""
         return self.feature + (0 if self.novelty is None else len(NOVELTY_COLUMNS))
+
+    @property
+    def safety_outputs(self) -> list[str]:
+        """Of safety.onnx."""
+        known = getattr(self.safety, "support", None) is not None
+        return ["risk", "cost", "state_risk", *(["support"] if known else [])]
 
     def on_latents(self) -> tuple[OnFeature, OnFeatureAndActions]:
         """Policy and safety networks as they are exported: of whole latents."""
@@ -215,16 +222,19 @@ class PolicyGraph(nn.Module):
 class SafetyGraph(nn.Module):
     """safety.onnx: ensemble's upper bounds for a batch of commands in one state."""
 
-    def __init__(self, risk: RiskBound, v_reach: VCritic, q_cost: QEnsemble) -> None:
+    def __init__(
+        self, risk: RiskBound, v_reach: VCritic, q_cost: QEnsemble, support: Support | None = None
+    ) -> None:
         super().__init__()
-        self.risk, self.v_reach, self.q_cost = risk, v_reach, q_cost
+        self.risk, self.v_reach, self.q_cost, self.support = risk, v_reach, q_cost, support
 
-    def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """risk (B, K), cost (B, K), state_risk (B, 1)."""
+    def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
+        """risk (B, K), cost (B, K), state_risk (B, 1); support (B, K) where it is known."""
         features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
         risk = self.risk(features, actions)
         cost = self.q_cost(features, actions).amax(0)
-        return risk, cost, self.v_reach(latent).unsqueeze(-1)
+        told = risk, cost, self.v_reach(latent).unsqueeze(-1)
+        return told if self.support is None else (*told, self.support(features, actions))
 
 
 def to_onnx(
@@ -276,7 +286,7 @@ def export_networks(graphs: Graphs) -> dict[str, bytes]:
             safety,
             (latent, commands),
             ["latent", "actions"],
-            ["risk", "cost", "state_risk"],
+            graphs.safety_outputs,
             candidates=True,
         ),
     }
@@ -345,7 +355,7 @@ def check_parity(
         latent = feature.numpy()
         note(["actions", "scores"], policy(feature), networks["policy.onnx"].run({"latent": latent}))
         note(
-            ["risk", "cost", "state_risk"],
+            graphs.safety_outputs,
             safety(feature, torch.from_numpy(commands)),
             networks["safety.onnx"].run({"latent": latent, "actions": commands}),
         )

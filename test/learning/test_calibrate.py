@@ -15,6 +15,7 @@ from safe_o2o_ros.learning.calibrate import (
     future_cost,
     nothing_certified,
     novelty_levels,
+    of_episodes,
     risk_threshold,
 )
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
@@ -96,7 +97,7 @@ def test_commands_inside_a_violation_are_not_judged(data: Dataset) -> None:
 
 def test_what_is_ordinary_is_averaged_as_the_gauge_averages_it(data: Dataset) -> None:
     surprise = np.arange(52, dtype=np.float32)
-    levels, _ = novelty_levels(Scores(np.zeros(50, np.float32), surprise, 2.0 * surprise), data)
+    levels, _ = novelty_levels(*of_episodes(Scores(np.zeros(50, np.float32), surprise, 2.0 * surprise), data))
     # Rows with an action: 0..29 and 31..50. A window of w rows lags (w - 1) / 2 behind; less at the start.
     window = window_of(data.manifest.period_s)
     means = [

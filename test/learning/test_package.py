@@ -101,7 +101,7 @@ def test_onnx_runtime_computes_what_torch_computes(trained: Trained) -> None:
     images, actions = recorded(trained.run.dataset, PARITY_STEPS)
     parity = check_parity(trained.run.graphs, trained.bundle.networks, images, actions)
     assert parity.steps == 50
-    names = {"latent", "next_state", "surprise", "actions", "scores", "risk", "cost", "state_risk"}
+    names = {"latent", "next_state", "surprise", "actions", "scores", "risk", "cost", "state_risk", "support"}
     assert set(parity.per_step) == names | {"novelty"}
     assert max(parity.per_step[name] for name in names) <= LIMIT
     assert parity.per_step["novelty"] <= NOVELTY_LIMIT

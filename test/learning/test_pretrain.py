@@ -25,7 +25,7 @@ from safe_o2o_ros.world_model.config import ModelConfig
 
 SETTINGS = {"world_model.checkpoint_every": "4", "agent.checkpoint_every": "6"}
 
-PHASES = ("percept", "world_model", "agent")
+PHASES = ("percept", "world_model", "agent", "support")
 PLACES = [("images", 4), ("images", 10), ("checkpoint", 2), ("agent", 15)]
 """Where the n-th call is the last one."""
 
@@ -130,13 +130,18 @@ def test_a_run_killed_four_times_logs_the_losses_and_ends_in_the_weights_of_one_
             reached.append([steps(run_dir / f"{name}.pt") for name in PHASES])
     # Killed in update 4 of the percept, in update 7 of the world model, while the checkpoint after its 8 + 2
     # updates is written, in update 15 of the agent.
-    assert reached == [[3, 0, 0], [6, 4, 0], [6, 8, 0], [6, 10, 12]]
+    assert reached == [[3, 0, 0, 0], [6, 4, 0, 0], [6, 8, 0, 0], [6, 10, 12, 0]]
     rows = [json.loads(line) for line in (tmp_path / "killed.log").read_text().splitlines()]
     expected: list[list[Any]] = []
     resumed = train(config, data, run_dir, lambda *row: rows.append([*row]), silent)
     whole = train(config, data, tmp_path / "whole", lambda *row: expected.append([*row]), silent)
     # Every logged loss, also those that the killed runs logged and that were computed a second time.
-    assert [row[:2] for row in expected] == [["percept", 6], ["world_model", 10], ["agent", 20]]
+    assert [row[:2] for row in expected] == [
+        ["percept", 6],
+        ["world_model", 10],
+        ["agent", 20],
+        ["support", 10],
+    ]
     assert len(rows) >= 3 and all(row in expected for row in rows) and all(row in rows for row in expected)
     for name in (f"{phase}.pt" for phase in PHASES):
         states = [torch.load(d / name, weights_only=True) for d in (run_dir, tmp_path / "whole")]
