@@ -152,11 +152,11 @@ class Decision:
     """(A,) float32 raw action that was asked for, by the policy or the operator; None when by nobody."""
     scores: FloatArray | None = None
     """(candidates, A + 1) float32: raw action and risk of each scored command, the nominal first."""
+    speed_source: str = "model"
+    """Where the speed came from that limits and brake start at: "odom" or "model" (executed commands)."""
     novelty: str = ""
     """What is unusual and how much, e.g. "caution: pictures"; "" where nothing is, or nobody knows."""
     would: Reason | None = None
     """In mode shadow: the reason that mode filter would have answered with; None elsewhere."""
     would_action: FloatArray | None = None
     """(A,) float32 raw action of that answer."""
-    speed_source: str = "model"
-    """Where the speed came from that limits and brake start at: "odom" or "model" (executed commands)."""

@@ -51,10 +51,11 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.out)
     bundle = load_bundle(args.bundle, (ENCODER, SAFETY))
     used = {s: bundle.manifest.uses_seed(s) for s in range(args.seed, args.seed + args.episodes)}
-    if wrong := next((s for s, purpose in used.items() if purpose in ("training", "selection")), None):
-        raise UsageError(
-            f"seed {wrong} was used for the {used[wrong]} of {bundle.version}: give another --seed"
-        )
+    for seed, purpose in used.items():
+        if purpose in ("training", "selection"):
+            raise UsageError(
+                f"seed {seed} was used for the {purpose} of {bundle.version}: give another --seed"
+            )
     console = Console()
     driven = _drive(args, bundle.manifest.task, args.seed, args.episodes, None, console)
     thresholds, found = choose(driven, bundle.manifest, args)

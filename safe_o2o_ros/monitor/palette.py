@@ -24,6 +24,7 @@ _BY_REASON: dict[str, RGBA] = {
     Reason.PASS.value: PASS,
     Reason.SUBSTITUTE.value: CHANGE,
     Reason.ESCAPE.value: CHANGE,
+    Reason.RECOVER.value: CHANGE,
     Reason.SHADOW.value: UNPROTECTED,
     Reason.LIMITS_ONLY.value: UNPROTECTED,
     Reason.OPERATOR.value: OPERATOR,

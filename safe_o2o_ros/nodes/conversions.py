@@ -26,6 +26,7 @@ from safe_o2o_ros.types import BRAKE_REASONS, Decision, FloatArray, Latent, Mode
 BASE_FRAME = "base_link"
 FILTER_STATUS = "safety_filter"
 _NS = 1_000_000_000
+_AS_ASKED = (Reason.PASS, Reason.LIMITS_ONLY, Reason.OPERATOR)
 
 
 def to_time(stamp_ns: int) -> Time:
@@ -121,13 +122,14 @@ def to_state(
 ) -> DiagnosticArray:
     """The filter's answer as one DiagnosticStatus; NaN is written "nan", in lists null.
 
-    `more`: keys beside the decision's (docs/safety.md lists them). A "wiring" that is not empty is a warning.
+    `more`: keys beside the decision's (docs/safety.md lists them). A "wiring" that is not empty is a warning,
+    and so is anything novel.
     """
     more = more or {}
     text = decision.reason.value
     if decision.reason in BRAKE_REASONS:
         level = DiagnosticStatus.ERROR
-    elif decision.reason in (Reason.PASS, Reason.LIMITS_ONLY, Reason.OPERATOR) and not more.get("wiring"):
+    elif decision.reason in _AS_ASKED and not more.get("wiring") and not decision.novelty:
         level = DiagnosticStatus.OK
     else:
         level = DiagnosticStatus.WARN
@@ -144,6 +146,9 @@ def to_state(
         "source": decision.source.value,
         "nominal": _to_list(decision.nominal),
         "speed_source": decision.speed_source,
+        "novelty": decision.novelty,
+        "would": "" if decision.would is None else decision.would.value,
+        "would_action": _to_list(decision.would_action),
     }
     return to_diagnostics(FILTER_STATUS, robot, level, text, {**values, **more}, decision.stamp_ns)
 
@@ -169,6 +174,9 @@ def from_state(message: DiagnosticArray) -> tuple[Decision, Mode]:
             source=Source(values["source"]),
             nominal=_from_list(values["nominal"]),
             speed_source=values["speed_source"],
+            novelty=values["novelty"],
+            would=Reason(values["would"]) if values["would"] else None,
+            would_action=_from_list(values["would_action"]),
         )
         return decision, Mode(values["mode"])
     except (StopIteration, KeyError, TypeError, ValueError) as error:

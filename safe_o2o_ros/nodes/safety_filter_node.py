@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.safety.bundled import bundle_filter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.inbox import Inbox, InboxConfig
+from safe_o2o_ros.safety.recovery import RecoveryConfig
 from safe_o2o_ros.safety.silence import Silence
 from safe_o2o_ros.types import BRAKE_REASONS, FloatArray, Mode
 
@@ -93,6 +95,8 @@ class SafetyFilterNode(ThinNode):
             Mode(p["mode"]),
             bounds=bounds(p, self._adapter),
             require_odom=p["use_odom"] == "require" and not self._lockstep,
+            stop_novel=p["novelty"] == "stop",
+            recovery=RecoveryConfig(stuck_s=p["stuck_timeout"] or math.inf),
         )
         if bundle is None:
             return SafetyFilter(self._adapter, replace(config, brake_dt_s=max(tick_s, _PERIOD_S)))

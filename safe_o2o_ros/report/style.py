@@ -66,6 +66,7 @@ LIMITS_ONLY = Band("limits only: no filter", (190, 199, 208))
 _BANDS: dict[str, Band] = {
     Reason.SUBSTITUTE.value: SUBSTITUTE,
     Reason.ESCAPE.value: ESCAPE,
+    Reason.RECOVER.value: ESCAPE,
     Reason.PASS.value: PASS,
     Reason.SHADOW.value: SHADOW,
     Reason.LIMITS_ONLY.value: LIMITS_ONLY,

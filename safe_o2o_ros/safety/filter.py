@@ -277,9 +277,11 @@ class SafetyFilter:
         if not estimate.is_finite():
             return self._brake(Reason.NON_FINITE, "safety value", proposal.stamp_ns)
         chosen, reason = self._choose(candidates, estimate, proposal.action)
+        if reason is Reason.STUCK:
+            return self._brake(reason, "operator", proposal.stamp_ns)
         raw = self._adapter.raw(candidates)
         raw[0] = nominal
-        decision = Decision(
+        return Decision(
             proposal.stamp_ns,
             raw[chosen],
             chosen != 0,
@@ -293,11 +295,6 @@ class SafetyFilter:
             proposal.action,
             np.concatenate([raw, estimate.risk[:, None]], axis=1, dtype=np.float32),
         )
-        if reason is Reason.STUCK:
-            return replace(
-                decision, action=self._brake_raw(), changed=True, source=Source.NONE, late_input="operator"
-            )
-        return decision
 
     def _allowed(self) -> float:
         """The risk up to which a command is certified now."""

@@ -234,7 +234,7 @@ def test_candidates_are_published_for_those_who_look(robot):
     robot.probe.until(seen, "candidates")
     table = tables[-1]
     rows = np.frombuffer(table.data, "<f4").reshape(table.height, table.width)
-    assert (rows.shape, table.encoding, table.header.frame_id) == ((51, 3), "32FC1", "tiny-1")
+    assert (rows.shape, table.encoding, table.header.frame_id) == ((123, 3), "32FC1", "tiny-1")
     assert np.abs(rows[:, :2]).max() <= 1.0
     assert ((rows[:, 2] >= 0.0) & (rows[:, 2] <= 1.0)).all()
 

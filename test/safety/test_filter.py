@@ -93,7 +93,7 @@ def test_a_certified_command_passes_with_its_value_and_stamp() -> None:
     assert decision.action.tolist() == [np.float32(0.06), np.float32(-0.3)]  # saturated, yet untouched
     assert (decision.reason, decision.changed, decision.stamp_ns) == (Reason.PASS, False, 77)
     assert (decision.value, decision.threshold, decision.version) == (0.75, 0.5, VERSION)
-    assert decision.candidates == 2 + 7 * 7  # nominal, brake, grid
+    assert decision.candidates == 2 + 11 * 11  # nominal, brake, grid
 
 
 def test_a_risk_equal_to_the_threshold_is_certified_and_one_above_is_not() -> None:
@@ -102,12 +102,12 @@ def test_a_risk_equal_to_the_threshold_is_certified_and_one_above_is_not() -> No
 
 
 def test_the_nearest_certified_command_is_measured_in_effective_actuation() -> None:
-    # risk = effective forward thrust: certified up to 0.5; the grid's rows are at -1, -2/3, ..., 1.
+    # risk = effective forward thrust: certified up to 0.5; the grid's rows are at -1, -0.8, ..., 1.
     risk = LinearRisk(weight=(1.0, 0.0))
     decision = drive(make(risk), 1.0, 1.0)
     assert (decision.reason, decision.changed) == (Reason.SUBSTITUTE, True)
-    # 1/3 is the largest row below 0.5; effective 1/3 is raw 0.05 / 3.
-    np.testing.assert_allclose(decision.action, [0.05 / 3, 1.0], rtol=1e-6)
+    # 0.4 is the largest row below 0.5; effective 0.4 is raw 0.02.
+    np.testing.assert_allclose(decision.action, [0.02, 1.0], rtol=1e-6)
     # Raw 1.0 and raw 0.05 are the same command on this base.
     again = drive(make(risk), 0.05, 1.0)
     assert np.array_equal(again.action, decision.action)
@@ -140,7 +140,7 @@ def test_a_threshold_that_is_not_a_number_certifies_nothing() -> None:
 def test_shadow_computes_and_passes() -> None:
     decision = drive(make(LinearRisk(bias=1.0, state_risk=0.9), mode=Mode.SHADOW), 0.04, 0.5)
     assert (decision.reason, decision.changed) == (Reason.SHADOW, False)
-    assert decision.value == pytest.approx(0.1) and decision.candidates == 51
+    assert decision.value == pytest.approx(0.1) and decision.candidates == 123
     assert decision.action.tolist() == [np.float32(0.04), 0.5]
 
 
@@ -331,7 +331,7 @@ def test_odometry_that_is_required_and_frozen_brakes_and_else_is_left_out() -> N
 def test_the_scores_hold_every_candidate_with_its_risk_the_nominal_first() -> None:
     decision = drive(make(LinearRisk(weight=(0.5, 0.0), bias=0.1)), 0.03, -0.3)
     scores = decision.scores
-    assert scores is not None and scores.shape == (51, 3) and scores.dtype == np.float32
+    assert scores is not None and scores.shape == (123, 3) and scores.dtype == np.float32
     np.testing.assert_allclose(scores[0], [0.03, -0.3, 0.1 + 0.5 * 0.6], rtol=1e-6)
     np.testing.assert_allclose(scores[-1], [0.05, 1.0, 0.6], rtol=1e-6)
 

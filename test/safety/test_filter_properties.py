@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.filters import PERIOD_S, VERSION, WHEELED, LinearRisk
 
+from safe_o2o_ros.manifest import Thresholds
 from safe_o2o_ros.robot import POINT, ROOM_BASE, RobotAdapter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.inbox import Inbox, InboxConfig, Timeouts
 from safe_o2o_ros.safety.limits import Limits, SpeedEstimate
+from safe_o2o_ros.safety.novelty import NoveltyGauge
+from safe_o2o_ros.safety.recovery import RecoveryConfig
 from safe_o2o_ros.types import BRAKE_REASONS, Decision, Latent, Mode, Proposal, Reason, Source
 
 ANY = st.floats(width=32)  # NaN and infinities too
@@ -235,13 +238,18 @@ class Shell:
     """Inbox and filter as the node runs them, on a clock the test holds."""
 
     def __init__(
-        self, adapter: RobotAdapter, risk: LinearRisk | None, use_odom: str, use_e_stop: bool
+        self, adapter: RobotAdapter, risk: LinearRisk | None, use_odom: str, use_e_stop: bool, gauges: bool
     ) -> None:
         self.adapter = adapter
-        config = FilterConfig(brake_dt_s=PERIOD_S, require_odom=use_odom == "require")
-        self.filter = SafetyFilter(adapter, config, risk, 0.5, VERSION)
+        config = FilterConfig(
+            brake_dt_s=PERIOD_S,
+            require_odom=use_odom == "require",
+            recovery=RecoveryConfig(stuck_s=0.2, attempts=2),
+        )
+        gauge = NoveltyGauge(Thresholds(0.5, 3.0, 9.0, {}, 3.0, 9.0), PERIOD_S) if gauges else None
+        self.filter = SafetyFilter(adapter, config, risk, 0.5, VERSION, gauge, 0.1 if gauges else None)
         version = VERSION if risk else ""
-        self.inbox = Inbox(adapter, InboxConfig(version, 1, use_e_stop, use_odom), Timeouts())
+        self.inbox = Inbox(adapter, InboxConfig(version, 4, use_e_stop, use_odom), Timeouts())
         self.mode, self.enabled, self.now_s, self.decided_s = Mode.FILTER, True, 0.0, 0.0
         self.stamp_ns = 0
         self.answers: list[tuple[FilterInputs, Decision, np.ndarray, float]] = []
@@ -252,10 +260,12 @@ class Shell:
             self.stamp_ns += event.jump_ns
         if kind == "pair":
             self.inbox.note_e_stop(False, now_s)
-            self.inbox.note_latent(Latent(self.stamp_ns, VERSION, np.zeros(1, np.float32), 0.0), now_s)
+            # Signs of novelty up to ten: familiar, odd and out of distribution.
+            feature = np.array([0.0, *np.abs(10.0 * event.wish), event.yes], np.float32)
+            self.inbox.note_latent(Latent(self.stamp_ns, VERSION, feature, 0.0), now_s)
             self.inbox.note_proposal(Proposal(self.stamp_ns, event.wish, "offline"), now_s)
         elif kind == "latent":
-            latent = Latent(self.stamp_ns, event.version, event.anything[:1], 0.0)
+            latent = Latent(self.stamp_ns, event.version, np.resize(event.anything, 4), 0.0)
             self.inbox.note_latent(latent, now_s)
         elif kind == "nominal":
             self.inbox.note_proposal(Proposal(self.stamp_ns, event.anything, "offline"), now_s)
@@ -296,6 +306,7 @@ class Shell:
     st.none() | RISKS,
     st.sampled_from(["auto", "auto", "never", "require"]),
     st.sampled_from([False, False, True]),
+    st.booleans(),
     st.lists(EVENTS, min_size=5, max_size=30),
 )
 def test_whatever_is_heard_in_whatever_order_the_answer_is_bounded_and_ends_in_zero(
@@ -303,9 +314,10 @@ def test_whatever_is_heard_in_whatever_order_the_answer_is_bounded_and_ends_in_z
     risk: LinearRisk | None,
     use_odom: str,
     use_e_stop: bool,
+    gauges: bool,
     history: list[Event],
 ) -> None:
-    shell = Shell(adapter, risk, use_odom, use_e_stop)
+    shell = Shell(adapter, risk, use_odom, use_e_stop, gauges)
     for event in history:
         until_s = shell.now_s + event.wait_s
         while shell.now_s + TICK_S < until_s:
@@ -330,6 +342,8 @@ def test_whatever_is_heard_in_whatever_order_the_answer_is_bounded_and_ends_in_z
             assert inputs.proposal is not None and np.isfinite(inputs.proposal.action).all()
             if decision.reason is not Reason.LIMITS_ONLY:
                 assert inputs.latent is not None and inputs.latent.version == VERSION and risk is not None
+            if decision.reason is not Reason.LIMITS_ONLY and decision.reason is not Reason.SHADOW:
+                assert not decision.novelty.startswith("stop")
     # Silence from here on: braking starts within the largest time-out and two ticks, then it stands.
     for _ in range(int((0.5 + 1.2) / TICK_S) + 2):
         shell.now_s += TICK_S
