@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from safe_o2o_ros.learning.conformal import Judged
 
-LEAST_THRESHOLD, MOST_THRESHOLD = 0.02, 0.8
+LEAST_THRESHOLD, MOST_THRESHOLD = 0.1, 0.8
 """Between these the threshold of every episode is drawn, evenly in the logarithm."""
 DRIVERS = ("careless", "own", "careless", "bold")
 """Who asks, in turn: demonstrators that do not or hardly mind hazards, and the bundle's own policy."""
@@ -42,12 +42,14 @@ class Driven:
     signs: NDArray[np.float64]
     """(T, 3) of novelty; (T, 0) where the bundle does not tell."""
     reward: float
+    threshold: float
+    """Of the filter that drove."""
 
     def judged(self, horizon: int) -> Judged:
         """For the conformal threshold."""
         from safe_o2o_ros.learning.conformal import Judged, events
 
-        return Judged(self.risk, events(self.cost, horizon))
+        return Judged(self.risk, events(self.cost, horizon), self.threshold)
 
 
 _LAST: dict[tuple[str, Path], tuple[Any, Any]] = {}
@@ -81,9 +83,8 @@ def drive(job: Job) -> Driven:
     log = drive_episode(env, listening, job.seed)
     told = bundle.manifest.latent.novelty
     signs = np.asarray(listening.features, np.float64)[:, -3:] if told else np.zeros((len(log.cost), 0))
-    return Driven(
-        np.asarray(listening.risks), log.cost.astype(np.float64), log.changed, signs, float(log.reward.sum())
-    )
+    cost, reward = log.cost.astype(np.float64), float(log.reward.sum())
+    return Driven(np.asarray(listening.risks), cost, log.changed, signs, reward, job.threshold)
 
 
 class _Listening:

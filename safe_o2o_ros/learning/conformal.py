@@ -20,6 +20,8 @@ class Judged:
     """(T,) of the command that was executed."""
     event: NDArray[np.bool_]
     """(T,) what must not follow a command that is called safe did follow it."""
+    allowed: float = 1.0
+    """Threshold of the filter that drove."""
 
     def loss(self, threshold: float) -> float:
         """Share of all commands that are called safe at `threshold`, wrongly. Never falls as it grows."""
@@ -27,23 +29,32 @@ class Judged:
 
 
 def conformal_threshold(episodes: Sequence[Judged], alpha: float, most: float) -> float:
-    """Largest threshold up to `most` whose expected loss on another such episode is at most `alpha`.
+    """Largest threshold up to `most` whose expected loss on another episode is at most `alpha`.
 
-    That is (sum of losses + 1) / (n + 1) <= alpha for n episodes. 0 where there is none: certify nothing.
-    Needs n >= 1 / alpha - 1 episodes for anything.
+    That is (sum of losses + 1) / (n + 1) <= alpha over the n episodes that were driven with this threshold or
+    a looser one: a stricter filter keeps a robot from where its commands would be judged. And so for every
+    smaller threshold. 0 where there is none: certify nothing. Needs n >= 1 / alpha - 1 episodes.
     """
-    allowed = alpha * (len(episodes) + 1) - 1.0
-    if allowed < 0.0:
-        return 0.0
-    risk = np.concatenate([e.risk[e.event] for e in episodes])
-    weight = np.concatenate([np.full(int(e.event.sum()), 1.0 / len(e.event)) for e in episodes])
-    order = np.argsort(risk, kind="stable")
-    total = np.cumsum(weight[order])
-    over = np.flatnonzero(total > allowed + 1e-12)
-    if not len(over):
-        return most
-    # Strictly below the first command that is one too many.
-    return float(min(most, np.nextafter(risk[order][over[0]], -1.0)))
+    steps = np.unique(
+        np.concatenate(
+            [
+                [0.0, most],
+                *(e.risk[e.event] for e in episodes),
+                [np.nextafter(e.allowed, 2.0) for e in episodes],
+            ]
+        )
+    )
+    for step in steps[steps <= most]:
+        # Losses jump at an event's risk, and an episode drops out above its threshold: the bound is constant
+        # between steps.
+        if _bound(episodes, float(step)) > alpha + 1e-12:
+            return float(np.nextafter(step, -1.0)) if step > 0.0 else 0.0
+    return most
+
+
+def _bound(episodes: Sequence[Judged], threshold: float) -> float:
+    losses = [e.loss(threshold) for e in episodes if e.allowed >= threshold]
+    return (sum(losses) + 1.0) / (len(losses) + 1.0)
 
 
 def events(cost: NDArray[np.floating], horizon: int) -> NDArray[np.bool_]:
