@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from safe_o2o_ros.cli.evaluate_rows import Row
+from safe_o2o_ros.report.hindsight import in_words
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
@@ -53,6 +54,9 @@ def print_rows(console: Any, rows: Sequence[Row], records: Sequence[dict[str, An
     words += [] if modes else [f"filter {rows[0].filter}"]
     console.print(", ".join(words))
     console.print(table)
+    for row, record in zip(rows, records, strict=True):
+        if "shadow" in record:
+            console.print(f"{row.driver}, shadow: {in_words(record['shadow'])}")
     if first["episodes"] > 1:
         console.print("mean ± standard deviation over episodes, and the mean's 95 % bootstrap interval")
 

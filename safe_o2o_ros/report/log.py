@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from safe_o2o_ros.errors import StoreError
 
 _META = "meta"
 _IMAGE = "image/"
-_SCALARS = ("seed", "period_s", "goals", "control_steps", "success", "layout", "reason")
+_SCALARS = ("seed", "period_s", "goals", "control_steps", "success", "layout", "reason", "would")
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,16 @@ class EpisodeLog:
     """Camera name -> (T, H, W, 3) uint8 RGB."""
     top: NDArray[np.uint8] | None
     """(T, H, W, 3) uint8 RGB view from above, or None."""
+    would: list[str] = field(default_factory=list)
+    """(T,) in mode shadow the reason that mode filter would have given, else ""; empty in old logs."""
 
     def save(self, path: Path) -> None:
         """Write one .npz file without pickled objects. Raises StoreError."""
         meta = {name: getattr(self, name) for name in _SCALARS}
         arrays: dict[str, NDArray[Any]] = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in (*_SCALARS, "images", "top")
+            part.name: getattr(self, part.name)
+            for part in fields(self)
+            if part.name not in (*_SCALARS, "images", "top")
         }
         arrays |= {_IMAGE + camera: images for camera, images in self.images.items()}
         if self.top is not None:

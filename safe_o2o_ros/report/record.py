@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from safe_o2o_ros.bootstrap import mean_interval
+from safe_o2o_ros.report.hindsight import shadow_counts, shadow_summary
 from safe_o2o_ros.report.log import EpisodeLog
 
 
 def episode_record(log: EpisodeLog) -> dict[str, Any]:
-    """The entry of `per_episode`; sums are taken in float64, in order."""
-    return {
+    """The entry of `per_episode`; sums are taken in float64, in order. "shadow" only of mode shadow."""
+    entry: dict[str, Any] = {
         "seed": log.seed,
         "reward": float(sum(log.reward.tolist())),
         "cost": float(sum(log.cost.tolist())),
@@ -22,6 +23,9 @@ def episode_record(log: EpisodeLog) -> dict[str, Any]:
         "overrides": int(np.count_nonzero(log.changed)),
         "goals": log.goals,
     }
+    if any(log.would):
+        entry["shadow"] = shadow_counts(log)
+    return entry
 
 
 def evaluation_record(
@@ -46,6 +50,7 @@ def evaluation_record(
     successes = [e["success"] for e in per_episode if e["success"] is not None]
     touched = [e["cost"] > 0.0 for e in per_episode if e["success"] is not None]
     overrides = sum(e["overrides"] for e in per_episode)
+    shadows = [e["shadow"] for e in per_episode if "shadow" in e]
     return {
         "task": task,
         "variant": variant,
@@ -64,6 +69,7 @@ def evaluation_record(
         "contact_rate": float(np.mean(touched)) if touched else None,
         "overrides_per_100": 100.0 * overrides / ticks if ticks else 0.0,
         "per_episode": list(per_episode),
+        **({"shadow": shadow_summary(shadows)} if shadows else {}),
     }
 
 

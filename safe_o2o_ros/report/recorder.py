@@ -43,6 +43,7 @@ class EpisodeRecorder:
             executed=decision.action,
             changed=decision.changed,
             reason=decision.reason.value,
+            would="" if decision.would is None else decision.would.value,
             value=decision.value,
             threshold=decision.threshold,
             surprise=surprise,
@@ -81,6 +82,7 @@ class EpisodeRecorder:
             yaw=column("yaw"),
             images={camera: np.stack(frames) for camera, frames in self._images.items()},
             top=np.stack(self._top) if self._top else None,
+            would=[str(r) for r in rows.get("would", [])],
         )
 
     def _add(self, **values: Any) -> None:
