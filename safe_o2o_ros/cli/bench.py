@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops after a kill, a soak, rendering, training, reachability, novelty."""
+"""`safe-o2o bench`: latency, stops, a soak, rendering, training, reachability, novelty, the filter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument(
         "what",
-        choices=("latency", "stop", "soak", "render", "training", "reachability", "novelty"),
+        choices=("latency", "stop", "soak", "render", "training", "reachability", "novelty", "filter"),
         help="what to measure",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reachability: repeat the training, into --out (about 15 minutes)",
     )
     parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
+    parser.add_argument("--steps", type=int, default=100_000, help="filter: decisions (default: 100000)")
     parser.add_argument("--episodes", type=int, default=10, help="novelty: of each variant (default: 10)")
     parser.add_argument("--seed", type=int, default=40_000, help="novelty: first seed (default: 40000)")
     parser.add_argument(
@@ -74,7 +75,13 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    alone = {"render": _render, "training": _training, "reachability": _reachability, "novelty": _novelty}
+    alone = {
+        "render": _render,
+        "training": _training,
+        "reachability": _reachability,
+        "novelty": _novelty,
+        "filter": _filter,
+    }
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
@@ -128,6 +135,18 @@ def _novelty(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_novelty.measure(args)
     bench_novelty.show(result)
+    return result
+
+
+def _filter(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs a bundle and nothing else."""
+    from safe_o2o_ros.cli.extras import INFERENCE, require
+
+    require(INFERENCE)
+    from safe_o2o_ros.cli import bench_filter
+
+    result = bench_filter.measure(args)
+    bench_filter.show(result)
     return result
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.config import ModelConfig
-from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.layers import MLP, of_each
 
 _LOW_RISK = -4.0
 """Logit an untrained reachability critic starts at. The estimate bootstraps on itself with a discount near
@@ -38,6 +40,12 @@ class QEnsemble(nn.Module):
         """Values (E, ...) before they are squashed."""
         x = torch.cat([feature, action], -1)
         return torch.stack([m(x).squeeze(-1) for m in self.members])
+
+
+def of_commands(ensemble: QEnsemble, feature: Tensor, actions: Tensor) -> Tensor:
+    """Values (E, B, K) of an ensemble for actions (B, K, A) in one state (B, F) each."""
+    values = torch.stack([of_each(cast(MLP, m), feature, actions).squeeze(-1) for m in ensemble.members])
+    return torch.sigmoid(values) if ensemble.bounded else values
 
 
 class VCritic(nn.Module):

@@ -18,7 +18,7 @@ from safe_o2o_ros.inference import Network
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
-from safe_o2o_ros.world_model.critics import QEnsemble, VCritic
+from safe_o2o_ros.world_model.critics import QEnsemble, VCritic, of_commands
 from safe_o2o_ros.world_model.novelty import Novelty, Repeats
 from safe_o2o_ros.world_model.risk import RiskBound, UpperBound
 from safe_o2o_ros.world_model.support import Support
@@ -230,11 +230,10 @@ class SafetyGraph(nn.Module):
 
     def forward(self, latent: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
         """risk (B, K), cost (B, K), state_risk (B, 1); support (B, K) where it is known."""
-        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
-        risk = self.risk(features, actions)
-        cost = self.q_cost(features, actions).amax(0)
+        risk = self.risk.of_commands(latent, actions)
+        cost = of_commands(self.q_cost, latent, actions).amax(0)
         told = risk, cost, self.v_reach(latent).unsqueeze(-1)
-        return told if self.support is None else (*told, self.support(features, actions))
+        return told if self.support is None else (*told, self.support.of_commands(latent, actions))
 
 
 def to_onnx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -22,6 +23,21 @@ class MLP(nn.Sequential):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
         super().__init__(*blocks, last)
+
+
+def of_each(net: nn.Sequential, shared: Tensor, each: Tensor) -> Tensor:
+    """(B, K, O): an MLP's output for inputs [shared (B, S), each (B, K, E)]; S meets the first layer once.
+
+    What is shared is most of the width: for 256 commands this is a fifth of the arithmetic.
+    """
+    first = net[0]
+    assert isinstance(first, nn.Linear)
+    width = shared.shape[-1]
+    x = F.linear(shared, first.weight[:, :width], first.bias).unsqueeze(1)
+    x = x + F.linear(each, first.weight[:, width:])
+    for layer in list(net)[1:]:
+        x = layer(x)
+    return x
 
 
 def symlog(x: Tensor) -> Tensor:

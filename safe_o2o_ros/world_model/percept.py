@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.config import ModelConfig
 from safe_o2o_ros.world_model.heads import BernoulliHead
-from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.layers import MLP, of_each
 from safe_o2o_ros.world_model.recurrence import gru_states
 
 FORESIGHT = 10
@@ -66,6 +66,10 @@ class Percept(nn.Module):
     def least_margin(self, state: Tensor, action: Tensor) -> Tensor:
         """Metres (...) to what costs at the nearest moment within FORESIGHT periods of an action (..., A)."""
         return self.margin(torch.cat([state, action], -1))[..., 1].float() * _MARGIN_UNIT_M
+
+    def least_margins(self, state: Tensor, actions: Tensor) -> Tensor:
+        """`least_margin` (B, K) of actions (B, K, A) in one state (B, P) each."""
+        return of_each(self.margin, state, actions)[..., 1].float() * _MARGIN_UNIT_M
 
     def _geometry_loss(self, states: Tensor, ring: Tensor, landmarks: Tensor) -> Tensor:
         """Squared error, where it was measured, of nearness around the robot and of the landmarks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from safe_o2o_ros.world_model.critics import QEnsemble
+from safe_o2o_ros.world_model.critics import QEnsemble, of_commands
 from safe_o2o_ros.world_model.percept import Percept
 
 
@@ -30,6 +30,14 @@ class RiskBound(nn.Module):
         if self.near_m <= 0.0:
             return risk
         least = self.percept.least_margin(feature[..., self._first :], action)
+        return torch.maximum(risk, near_risk(least, self.near_m))
+
+    def of_commands(self, feature: Tensor, actions: Tensor) -> Tensor:
+        """`forward` (B, K) for actions (B, K, A) in one state (B, F) each."""
+        risk = of_commands(self.q_reach, feature, actions).amax(0)
+        if self.near_m <= 0.0:
+            return risk
+        least = self.percept.least_margins(feature[:, self._first :], actions)
         return torch.maximum(risk, near_risk(least, self.near_m))
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from safe_o2o_ros.world_model.config import ModelConfig
-from safe_o2o_ros.world_model.layers import MLP
+from safe_o2o_ros.world_model.layers import MLP, of_each
 
 _UNITS = 64
 
@@ -32,6 +32,10 @@ class Support(nn.Module):
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
         """See the class: (...)."""
         return torch.sigmoid(self.logits(feature, action))
+
+    def of_commands(self, feature: Tensor, actions: Tensor) -> Tensor:
+        """`forward` (B, K) for actions (B, K, A) in one state (B, F) each."""
+        return torch.sigmoid(of_each(self.net, feature[:, self._first :], actions).squeeze(-1))
 
     def loss(self, feature: Tensor, action: Tensor, others: Tensor) -> Tensor:
         """Mean cross-entropy: recorded actions (B, A) against `others` (B, A), drawn evenly from the box."""

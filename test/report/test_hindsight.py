@@ -21,7 +21,7 @@ def episode(cost: str, would: str) -> Any:
     )
 
 
-def test_a_cost_soon_after_justifies_a_change_and_a_change_soon_before_foresees_it() -> None:
+def test_costs_justify_changes_before_them_and_changes_foresee_violations() -> None:
     # Three periods look ahead. Changes at 1 (a cost at 3: right), 4 (inside, not judged), 6 (nothing follows).
     counts = shadow_counts(episode("0001100000", ".s..s.s..."))
     assert counts == {
