@@ -22,7 +22,7 @@ def episode(cost: str, would: str) -> Any:
 
 
 def test_costs_justify_changes_before_them_and_changes_foresee_violations() -> None:
-    # Three periods look ahead. Changes at 1 (a cost at 3: right), 4 (inside, not judged), 6 (nothing follows).
+    # Three periods ahead. Changes at 1 (a cost at 3: right), 4 (inside, not judged), 6 (nothing follows).
     counts = shadow_counts(episode("0001100000", ".s..s.s..."))
     assert counts == {
         "ticks": 10, "changes": 3, "judged": 2, "justified": 1, "violations": 1, "foreseen": 1,
