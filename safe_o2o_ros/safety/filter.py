@@ -369,6 +369,7 @@ class SafetyFilter:
         return Decision(stamp, action, False, reason, "", _NAN, _NAN, 0, self._version, source, wish)
 
 
+_LIKELY = 0.5
 _FLAT = 0.05
 """Risks that differ by less are alike: the expected cost decides."""
 
@@ -376,7 +377,12 @@ _FLAT = 0.05
 def _least_harm(estimate: RiskEstimate) -> int:
     """Index of the candidate of least cost among those whose risk is about the least.
 
-    The brake is one of them, so this is never worse than doing nothing by what the critics know.
+    The brake is a candidate, so this is never worse than doing nothing by what the critics know. The nominal
+    command, candidate 0, stays where it is one of those, costs no more than the brake, candidate 1, and a
+    violation is not yet likely: a driver who escapes by himself knows better than an argmin among equals.
     """
-    alike = estimate.risk <= estimate.risk.min() + _FLAT
+    least = estimate.risk.min()
+    alike = estimate.risk <= least + _FLAT
+    if alike[0] and least < _LIKELY and estimate.cost[0] <= estimate.cost[1]:
+        return 0
     return int(np.argmin(np.where(alike, estimate.cost, np.inf)))

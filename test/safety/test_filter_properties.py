@@ -146,10 +146,13 @@ def test_the_answer_is_the_nearest_certified_command_or_else_the_cheapest(
         assert distance[chosen] <= distance[certified].min() + 1e-6
     else:
         assert reason is Reason.ESCAPE and not certified.any()
-        # The cheapest of those that are about as harmless as can be.
+        # The driver's own, where no violation is likely and it is no worse than a brake; else the cheapest
+        # of those that are about as harmless as can be.
         harmless = risk.risk(candidates) <= risk.risk(candidates).min() + 0.05
         assert risk.risk(executed[None])[0] <= risk.risk(candidates).min() + 0.05 + 1e-5
-        assert risk.cost(executed[None])[0] <= risk.cost(candidates[harmless]).min() + 1e-4
+        costs = risk.cost(candidates)
+        kept = not changed and risk.risk(candidates).min() < 0.5 and costs[0] <= costs[1]
+        assert kept or risk.cost(executed[None])[0] <= costs[harmless].min() + 1e-4
 
 
 @given(ADAPTERS, ACTIONS, ACTIONS)
