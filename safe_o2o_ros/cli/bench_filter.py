@@ -16,7 +16,7 @@ from safe_o2o_ros.cli.training import bars
 from safe_o2o_ros.errors import UsageError
 
 CANDIDATES = (123, 256)
-"""About what the filter scores by default, and what the README promises a bound for."""
+"""About what the filter scores by default, and as many as a bound is stated for."""
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:

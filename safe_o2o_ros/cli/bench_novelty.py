@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from safe_o2o_ros.cli.bench_reachability import area_under_curve
 from safe_o2o_ros.cli.pool import parallel
 from safe_o2o_ros.cli.training import bars
 from safe_o2o_ros.errors import UsageError
@@ -170,12 +171,7 @@ def blocks(told: Told, length: int) -> NDArray[np.float64]:
 def separation(ordinary: list[NDArray[np.float64]], other: list[NDArray[np.float64]]) -> float:
     """Area under the curve: the probability that another score is above an ordinary one; ties count half."""
     a, b = np.concatenate(ordinary), np.concatenate(other)
-    if not len(a) or not len(b):
-        return float("nan")
-    values = np.concatenate([a, b])
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - 0.5 * (counts - 1))[place]
-    return float((rank[len(a) :].sum() - len(b) * (len(b) + 1) / 2.0) / (len(a) * len(b)))
+    return area_under_curve(np.concatenate([a, b]), np.arange(len(a) + len(b)) >= len(a))
 
 
 def show(result: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def compared(called_safe: NDArray[np.bool_], safe: NDArray[np.bool_]) -> dict[st
     }
 
 
-def area_under_curve(risk: NDArray[np.float32], unsafe: NDArray[np.bool_]) -> float:
+def area_under_curve(risk: NDArray[np.floating], unsafe: NDArray[np.bool_]) -> float:
     """Probability that an unsafe state has a higher risk than a safe one; ties count half."""
     _, rank, counts = np.unique(risk, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - 0.5 * (counts - 1)

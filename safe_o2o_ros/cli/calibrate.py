@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from safe_o2o_ros.bootstrap import mean_interval
 from safe_o2o_ros.cli.calibrate_worker import DRIVERS, LEAST_THRESHOLD, MOST_THRESHOLD, Driven, Job, drive
 from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.errors import UsageError
@@ -147,8 +148,6 @@ def _fresh(args: argparse.Namespace, task: str, threshold: float, console: Conso
     for name, held in (("as_calibrated", None), ("closed_loop", threshold)):
         driven = _drive(args, task, first, args.fresh, held, console)
         losses = np.array([one.judged(args.horizon).loss(threshold) for one in driven])
-        from safe_o2o_ros.bootstrap import mean_interval
-
         interval = mean_interval(losses.tolist())
         out[name] = {
             "event_rate": float(losses.mean()),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.errors import StoreError
+from safe_o2o_ros.learning.conformal import soon
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.manifest import Thresholds
 from safe_o2o_ros.safety.novelty import smoothed, window_of
@@ -25,11 +26,7 @@ def future_cost(
     """(N,) whether a cost falls within `horizon` control periods, the present one included, of each row."""
     event = np.zeros(len(cost), bool)
     for s, n in zip(start, length, strict=True):
-        hit = cost[s : s + n] > 0.0
-        ahead = np.zeros(n, bool)
-        for k in range(min(horizon, n)):
-            ahead[: n - k] |= hit[k:]
-        event[s : s + n] = ahead
+        event[s : s + n] = soon(cost[s : s + n] > 0.0, horizon)
     return event
 
 

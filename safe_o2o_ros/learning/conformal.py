@@ -63,8 +63,13 @@ def events(cost: NDArray[np.floating], horizon: int) -> NDArray[np.bool_]:
     Not where the robot is inside a violation already: nothing that is commanded there can be safe.
     """
     hit = np.asarray(cost) > 0.0
+    inside = np.concatenate([[False], hit[:-1]])
+    return np.asarray(soon(hit, horizon) & ~inside)
+
+
+def soon(hit: NDArray[np.bool_], horizon: int) -> NDArray[np.bool_]:
+    """(T,) whether a hit falls within `horizon` periods, the present one included, of each."""
     ahead = np.zeros(len(hit), bool)
     for k in range(min(horizon, len(hit))):
         ahead[: len(hit) - k] |= hit[k:]
-    inside = np.concatenate([[False], hit[:-1]])
-    return np.asarray(ahead & ~inside)
+    return ahead

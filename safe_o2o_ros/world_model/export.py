@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from safe_o2o_ros.inference import Network
+from safe_o2o_ros.safety.novelty import SIGNS
 from safe_o2o_ros.world_model.actor import Actor
 from safe_o2o_ros.world_model.compress import store_as_float16
 from safe_o2o_ros.world_model.config import ModelConfig
@@ -25,8 +26,6 @@ from safe_o2o_ros.world_model.support import Support
 from safe_o2o_ros.world_model.vision import ImageEncoder, normalise
 
 OPSET = 18
-NOVELTY_COLUMNS = ("surprise", "pictures", "repeated")
-"""The last numbers of a latent, where a bundle measures what is novel; see types.Novelty."""
 
 
 class Recurrence(Protocol):
@@ -65,7 +64,7 @@ class Graphs:
     @property
     def latent(self) -> int:
         """Width of what is published: features, and behind them what is novel."""
-        return self.feature + (0 if self.novelty is None else len(NOVELTY_COLUMNS))
+        return self.feature + (0 if self.novelty is None else len(SIGNS))
 
     @property
     def safety_outputs(self) -> list[str]:
