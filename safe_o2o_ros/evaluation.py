@@ -164,6 +164,33 @@ class GuardedDriver:
         self._inner.executed(action)
 
 
+class ListeningDriver:
+    """A driver with a bundle's encoder, and what it said in each period."""
+
+    def __init__(self, inner: BundleDriver | GuardedDriver) -> None:
+        self._inner = inner
+        self.features: list[FloatArray] = []
+        """(N,) each: latents."""
+        self.decisions: list[Decision] = []
+
+    def reset(self, seed: int) -> None:
+        """See Driver."""
+        self._inner.reset(seed)
+        self.features, self.decisions = [], []
+
+    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
+        """See Driver."""
+        tick = self._inner.act(observation, env, stamp_ns)
+        assert self._inner.latent is not None
+        self.features.append(self._inner.latent.feature)
+        self.decisions.append(tick.decision)
+        return tick
+
+    def executed(self, action: FloatArray) -> None:
+        """See Driver."""
+        self._inner.executed(action)
+
+
 def check_bundle_fits(bundle: Bundle, env: Any) -> None:
     """Raise BundleMismatchError unless cameras, adapter and control period of bundle and task agree."""
     manifest, task = bundle.manifest, env.unwrapped

@@ -50,7 +50,7 @@ class Told:
 def drive(job: Job) -> Told:
     """One episode, in which the filter looks on: a stop would end what is to be measured."""
     from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.evaluation import BundleDriver, drive_episode
+    from safe_o2o_ros.evaluation import BundleDriver, ListeningDriver, drive_episode
     from safe_o2o_ros.safety.novelty import REPEATED_CAUTION, SIGNS, smoothed, window_of
     from safe_o2o_ros.sim.make import make_env
     from safe_o2o_ros.types import Mode
@@ -63,7 +63,7 @@ def drive(job: Job) -> Told:
         env = make_env(job.task, bundle.manifest.action_repeat, bundle.manifest.image.cameras, job.variant)
         _LAST[job.task, job.bundle, job.variant] = env, bundle
     env, bundle = _LAST[job.task, job.bundle, job.variant]
-    driver = _Listening(BundleDriver(bundle, Mode.SHADOW))
+    driver = ListeningDriver(BundleDriver(bundle, Mode.SHADOW))
     log = drive_episode(env, driver, job.seed)
     thresholds = bundle.manifest.thresholds
     caution = np.array([thresholds.surprise_caution, thresholds.pictures_caution, REPEATED_CAUTION])
@@ -71,7 +71,7 @@ def drive(job: Job) -> Told:
     window = window_of(bundle.manifest.period_s)
     means = np.stack([smoothed(column, window) for column in signs.T], 1)
     levels = {"": 0, "caution": 1, "stop": 2}
-    level = np.array([levels[word.partition(":")[0]] for word in driver.words], np.int8)
+    level = np.array([levels[d.novelty.partition(":")[0]] for d in driver.decisions], np.int8)
     executed = bundle.manifest.adapter.effective(log.executed)
     moving = np.abs(executed).max(1) > _MOVING
     return Told(means.max(1), signs.max(1), level, moving, float(log.cost.sum()), float(log.reward.sum()))
@@ -83,30 +83,6 @@ _MOVING = 0.05
 
 _LAST: dict[tuple[str, Path, str], tuple[Any, Any]] = {}
 """This process's environment and bundle."""
-
-
-class _Listening:
-    """A BundleDriver that keeps what its encoder and its gauge said."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.features: list[NDArray[np.float32]] = []
-        self.words: list[str] = []
-
-    def reset(self, seed: int) -> None:
-        """See Driver."""
-        self._inner.reset(seed)
-
-    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Any:
-        """See Driver."""
-        tick = self._inner.act(observation, env, stamp_ns)
-        self.features.append(self._inner.latent.feature)
-        self.words.append(tick.decision.novelty)
-        return tick
-
-    def executed(self, action: NDArray[np.float32]) -> None:
-        """See Driver."""
-        self._inner.executed(action)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:

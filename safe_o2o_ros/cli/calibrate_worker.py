@@ -59,7 +59,15 @@ _LAST: dict[tuple[str, Path], tuple[Any, Any]] = {}
 def drive(job: Job) -> Driven:
     """One episode behind the filter with the job's threshold; nothing stops it for being novel."""
     from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.evaluation import BundleDriver, Driver, GuardedDriver, ScriptedDriver, drive_episode
+    from safe_o2o_ros.evaluation import (
+        BundleDriver,
+        Driver,
+        GuardedDriver,
+        ListeningDriver,
+        ScriptedDriver,
+        drive_episode,
+    )
+    from safe_o2o_ros.safety.novelty import SIGNS
     from safe_o2o_ros.sim.demonstrators import make_demonstrator
     from safe_o2o_ros.sim.make import make_env
     from safe_o2o_ros.types import Mode
@@ -79,36 +87,21 @@ def drive(job: Job) -> Driven:
         task = env.unwrapped
         inner = ScriptedDriver(make_demonstrator(job.driver, task.adapter, task.period_s))
     guard = GuardedDriver(inner, bundle, Mode.FILTER, job.threshold)
-    listening = _Listening(guard)
+    listening = ListeningDriver(guard)
     log = drive_episode(env, listening, job.seed)
     told = bundle.manifest.latent.novelty
-    signs = np.asarray(listening.features, np.float64)[:, -3:] if told else np.zeros((len(log.cost), 0))
+    signs = (
+        np.asarray(listening.features, np.float64)[:, -len(SIGNS) :] if told else np.zeros((len(log.cost), 0))
+    )
     cost, reward = log.cost.astype(np.float64), float(log.reward.sum())
-    return Driven(np.asarray(listening.risks), cost, log.changed, signs, reward, job.threshold)
-
-
-class _Listening:
-    """Keeps the risk of what is executed and the latents."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self.risks: list[float] = []
-        self.features: list[NDArray[np.float32]] = []
-
-    def reset(self, seed: int) -> None:
-        """See Driver."""
-        self._inner.reset(seed)
-
-    def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Any:
-        """See Driver."""
-        tick = self._inner.act(observation, env, stamp_ns)
-        self.risks.append(executed_risk(tick.decision))
-        self.features.append(self._inner.latent.feature)
-        return tick
-
-    def executed(self, action: NDArray[np.float32]) -> None:
-        """See Driver."""
-        self._inner.executed(action)
+    return Driven(
+        np.asarray([executed_risk(d) for d in listening.decisions]),
+        cost,
+        log.changed,
+        signs,
+        reward,
+        job.threshold,
+    )
 
 
 def executed_risk(decision: Any) -> float:
