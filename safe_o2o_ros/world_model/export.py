@@ -212,10 +212,14 @@ class PolicyGraph(nn.Module):
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, P, A), scores (B, P): (min Q_r - kappa max Q_c) / sigma."""
         actions = torch.stack([self.choose(cast(Actor, actor), latent) for actor in self.actors], 1)
-        features = latent.unsqueeze(1).expand(-1, len(self.actors), -1)
+        return actions, self.score(latent, actions)
+
+    def score(self, latent: Tensor, actions: Tensor) -> Tensor:
+        """Scores (B, P) of actions (B, P, A)."""
+        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
         reward = self.q_reward(features, actions).amin(0)
         cost = self.q_cost(features, actions).amax(0)
-        return actions, (reward - self.prices.kappa * cost) / self.prices.sigma
+        return (reward - self.prices.kappa * cost) / self.prices.sigma
 
 
 class SafetyGraph(nn.Module):
