@@ -59,6 +59,8 @@ class Lockstep:
         self._period_ns = round(world.period_s * 1e9)
         self._stamp_ns = 0
         self._driving = False
+        self._over = False
+        """The frame that waits is the one after the episode's last action: its answer drives nothing."""
         self._answers = _Answers()
         self.finished = False
         """All episodes are driven."""
@@ -83,7 +85,10 @@ class Lockstep:
                 self._driving = True
                 self._start_episode()
         elif answers.executed is not None and not self._owing():
-            self._step(answers.executed)
+            if self._over:
+                self._next_episode()
+            else:
+                self._step(answers.executed)
         if time.monotonic() - self._answers.since_s > self._options.timeout_s:
             self._fail()
 
@@ -118,7 +123,14 @@ class Lockstep:
             log = world.log()
             log.save(self._options.record_dir / f"episode_{world.episode:04d}.npz")
             self._tell("episode", **episode_record(log))
-        if world.episode + 1 >= self._options.episodes:
+        # Who records transitions needs what the last action led to. Its answer is awaited, or it would reach
+        # nodes that have begun the next episode.
+        self._over = True
+        self._publish()
+
+    def _next_episode(self) -> None:
+        self._over = False
+        if self._world.episode + 1 >= self._options.episodes:
             self.finished = True
         else:
             self._start_episode()
