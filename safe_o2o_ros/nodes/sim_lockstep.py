@@ -21,6 +21,9 @@ from safe_o2o_ros.nodes.sim_world import SimWorld
 from safe_o2o_ros.report.record import episode_record
 from safe_o2o_ros.types import Decision, FloatArray
 
+RECORDER = "finetune_node"
+"""A partner that hears frames, rewards and costs, and sends nothing that the simulator waits for."""
+
 
 @dataclass(frozen=True)
 class LockstepOptions:
@@ -192,9 +195,13 @@ class Lockstep:
         for partner in self._options.partners:
             if partner not in names:
                 return f"{partner} has not joined the graph"
+        records = RECORDER in self._options.partners
         for camera, publisher in self._output.cameras.items():
+            if publisher.get_subscription_count() < 1 + records:
+                return f"{'not every' if records else 'no'} node listens to the camera '{camera}'"
+        for topic, publisher in self._output.outcomes.items() if records else ():
             if publisher.get_subscription_count() < 1:
-                return f"no node listens to the camera '{camera}'"
+                return f"{RECORDER} does not listen to '{topic}'"
         if self._output.episode.get_subscription_count() < len(self._options.partners):
             return "not every node listens to 'episode'"
         topics = ["latent", "cmd_vel_nominal", "executed_cmd"]

@@ -50,6 +50,7 @@ class Recorder:
         self._stop = threading.Event()
         self.dropped: Counter[str] = Counter({QUEUE_FULL: 0, NOT_WRITTEN: 0})
         """Transitions lost here, by cause."""
+        self._accepted = 0
         self.stored = 0
         """Transitions on disk."""
         self.size_bytes = 0
@@ -65,9 +66,19 @@ class Recorder:
         self._thread.start()
 
     @property
+    def alive(self) -> bool:
+        """The thread runs; it ends before `close` only by a defect."""
+        return self._thread.is_alive() or self._stop.is_set()
+
+    @property
     def backlog(self) -> float:
         """Share of the queue that is full, 0 to 1."""
         return self._queue.qsize() / self._capacity
+
+    def account(self) -> tuple[int, int, Counter[str]]:
+        """Transitions on disk, in memory, and dropped: at one time, though the thread goes on."""
+        stored, dropped = self.stored, Counter(self.dropped)
+        return stored, self._accepted - stored - dropped[NOT_WRITTEN], dropped
 
     @property
     def waiting(self) -> int:
@@ -81,6 +92,7 @@ class Recorder:
         except queue.Full:
             self.dropped[QUEUE_FULL] += len(piece)
             return False
+        self._accepted += len(piece)
         return True
 
     def close(self, timeout_s: float) -> None:

@@ -31,7 +31,8 @@ def test_every_piece_is_acknowledged_with_the_digest_of_what_is_stored(tmp_path)
     for ack in recorder.acks:
         assert ack.sha256 == hashlib.sha256(stored[ack.id]).hexdigest()
     assert [(a.episode, a.piece, a.steps) for a in recorder.acks] == [("e0", n, 4) for n in range(5)]
-    assert recorder.stored == 20 and sum(recorder.dropped.values()) == 0
+    stored, waiting, lost = recorder.account()
+    assert (stored, waiting, sum(lost.values())) == (20, 0, 0)
     assert recorder.size_bytes == sum(p.stat().st_size for p in tmp_path.glob("*.seg"))
 
 
@@ -50,7 +51,7 @@ def test_what_comes_while_nothing_can_be_written_is_kept_as_far_as_there_is_room
     until(lambda: recorder.backlog == 0.0)  # in the hands of the thread
     taken = [recorder.offer(piece) for piece in PIECES[1:]]
     assert taken == [True, True, False, False]
-    assert recorder.dropped[QUEUE_FULL] == 8
+    assert recorder.account() == (0, 12, {QUEUE_FULL: 8, NOT_WRITTEN: 0})
     broken.clear()
     until(lambda: recorder.stored == 12)
     assert recorder.problem == ""

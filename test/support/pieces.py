@@ -30,5 +30,5 @@ def episode_pieces(steps: int, length: int = 4, event: str = "timeout", **config
 
 def open_store(directory: Path, **changes: Any) -> ExperienceWriter:
     """A store that is large enough, unless told otherwise."""
-    fields: dict[str, Any] = {"max_bytes": 10**8, "image_codec": "png"}
-    return ExperienceWriter(directory, MANIFEST, **(fields | changes))
+    fields: dict[str, Any] = {"manifest": MANIFEST, "max_bytes": 10**8, "image_codec": "png"}
+    return ExperienceWriter(directory, **(fields | changes))
