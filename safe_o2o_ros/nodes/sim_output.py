@@ -42,6 +42,8 @@ class SimOutput:
         self._odom = node.create_publisher(Odometry, "odom", qos.series(False))
         self._reward = node.create_publisher(Float32, "reward", qos.series(False))
         self._cost = node.create_publisher(Float32, "cost", qos.series(False))
+        self.outcomes = {"reward": self._reward, "cost": self._cost}
+        """Publishers of what every period brings."""
         self._node = node
         self._bumper: Publisher | None = None
         self._motion: Motion | None = None
