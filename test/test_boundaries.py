@@ -39,6 +39,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "data": (STAGES | ENDS | {"report"}) - {"data", "perception"},
     "world_model": {"learning", "data", "sim", "report"} | ENDS,
     "learning": {"sim", "report"} | ENDS,
+    "online": {"sim", "world_model", "learning", "report"} | ENDS,
     "monitor": (STAGES | ENDS | {"report"}) - {"monitor"},
     "report": {"learning", "world_model"} | ENDS,
     "evaluation": {"learning", "world_model", "nodes", "cli"},
