@@ -39,10 +39,13 @@ EXTRAS = {
     "sim": ["mujoco>=3.2,<5", "gymnasium>=1.0,<2"],
     # Which build of torch a machine takes (CPU or CUDA) is the user's choice: see TORCH in the Makefile.
     "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1,<1", "tensorboard>=2.16,<3"],
+    # Ed25519 signatures of bundles; imported only where a key is configured.
+    "sign": ["cryptography>=41,<51"],
     "realsense": ["pyrealsense2>=2.55,<3"],
     # Exact avoid sets for `safe-o2o bench reachability`; brings JAX.
     "exact": ["hj-reachability>=0.7,<1"],
     "dev": [
+        "cryptography>=41,<51",
         "hypothesis>=6.100,<7",
         "mypy>=1.11,<3",
         "pytest>=8,<10",

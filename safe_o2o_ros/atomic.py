@@ -1,4 +1,4 @@
-"""Directories that change in one step on disk, whatever kills the process."""
+"""Files and directories that change in one step on disk, whatever kills the process."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give the file at `path` new content: it has the old or the new at any time. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_directory(path.parent)
 
 
 def place_directory(complete: Path, target: Path) -> None:

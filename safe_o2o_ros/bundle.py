@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safe_o2o_ros.atomic import place_directory, sync_directory
+from safe_o2o_ros.atomic import place_directory, replace_file, sync_directory
 from safe_o2o_ros.errors import (
     BundleError,
     BundleHashError,
@@ -25,7 +25,16 @@ from safe_o2o_ros.errors import (
     BundleShapeError,
 )
 from safe_o2o_ros.inference import Network
-from safe_o2o_ros.manifest import MANIFEST_NAME, Manifest, read_manifest
+from safe_o2o_ros.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    manifest_from_json,
+    manifest_text,
+    read_manifest_json,
+)
+
+if TYPE_CHECKING:
+    from safe_o2o_ros.online.signature import SigningKey, TrustedKey
 
 ENCODER = "encoder.onnx"
 POLICY = "policy.onnx"
@@ -96,13 +105,20 @@ def load_bundle(
     networks: Sequence[str] = NETWORKS,
     task: str | None = None,
     providers: Sequence[str] = ("CPUExecutionProvider",),
+    trusted: TrustedKey | None = None,
+    reuse: Mapping[str, Network] | None = None,
 ) -> Bundle:
     """Verify every file of the bundle at `path`, load `networks`, run one probe step of each.
 
-    `task`: refuse a bundle made for another task. Raises a BundleError that says what is wrong.
+    `task`: refuse a bundle made for another task. `trusted`: refuse one that this key has not signed.
+    `reuse`: sha256 of a file -> the network loaded from such a file before, in place of loading it again.
+    Raises a BundleError that says what is wrong.
     """
     directory = Path(path)
-    manifest = read_manifest(directory)
+    fields = read_manifest_json(directory)
+    if trusted is not None:
+        trusted.verify(fields, str(directory))
+    manifest = manifest_from_json(fields, directory)
     if task is not None and task != manifest.task:
         raise BundleMismatchError(
             f"bundle '{directory}' was trained for {manifest.task}, not {task}: choose a bundle of {task}"
@@ -129,7 +145,10 @@ def load_bundle(
                 f"{file} does not have the sha256 its manifest states: it is damaged or was changed, "
                 "copy it again"
             )
-    loaded = {name: Network(directory / name, providers) for name in networks}
+    known = reuse or {}
+    loaded = {
+        name: known.get(manifest.files[name]) or Network(directory / name, providers) for name in networks
+    }
     for name, network in loaded.items():
         _probe(network, *signatures(manifest)[name], manifest=manifest)
     return Bundle(directory, manifest, loaded)
@@ -172,6 +191,33 @@ def _probe(
             )
 
 
+def check_successor(running: Manifest, other: Manifest) -> None:
+    """Raise BundleMismatchError unless `other` can take over from the `running` bundle while it drives.
+
+    The robot, what it sees, and the pace must be the same; networks and thresholds may differ.
+    """
+    a, b = running.adapter, other.adapter
+    parts: dict[str, tuple[object, object]] = {
+        "task": (running.task, other.task),
+        "robot": (a.name, b.name),
+        "cameras": (running.image.cameras, other.image.cameras),
+        "image size": ((running.image.height, running.image.width), (other.image.height, other.image.width)),
+        "control period": (running.period_s, other.period_s),
+        "action repeat": (running.action_repeat, other.action_repeat),
+        **{
+            f"adapter's {f.name}": (getattr(a, f.name), getattr(b, f.name))
+            for f in dataclasses.fields(a)
+            if f.name != "name"
+        },
+    }
+    for name, (ours, theirs) in parts.items():
+        if ours != theirs:
+            raise BundleMismatchError(
+                f"bundle {other.version} has another {name} ({theirs}) than the running {running.version} "
+                f"({ours}): only a bundle of the same robot can take over, restart the graph for another"
+            )
+
+
 def check_target(directory: Path) -> None:
     """Raise BundleError unless a bundle may be written to `directory`: absent, empty, or a bundle now."""
     ours = directory.is_dir() and (
@@ -187,14 +233,14 @@ def check_target(directory: Path) -> None:
 def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     """Write a bundle atomically: temporary directory, fsync, rename. Returns the manifest with hashes.
 
-    An existing bundle at `directory` is replaced, in one step, only once the new one is complete on
-    disk. Raises BundleError when something else stands there, or when the disk refuses.
+    It is unsigned: a signature of another manifest would not hold. An existing bundle at `directory` is
+    replaced, in one step, only once the new one is complete on disk. Raises BundleError when something else
+    stands there, or when the disk refuses.
     """
     directory = directory.absolute()
     check_target(directory)
-    manifest = dataclasses.replace(
-        manifest, files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    )
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    manifest = dataclasses.replace(manifest, files=hashes, signature=None)
     temporary: Path | None = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -227,6 +273,22 @@ def versioned(manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     parts = [files[name] for name in sorted(files)] + [plain.to_json().encode()]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()
     return dataclasses.replace(manifest, version=f"{manifest.task}-{digest[:12]}")
+
+
+def sign_bundle(directory: Path, key: SigningKey) -> None:
+    """Put the key's signature into the manifest of the bundle at `directory`, in one step on disk.
+
+    Raises BundleError where it cannot be read or written.
+    """
+    fields = read_manifest_json(directory)
+    manifest_from_json(fields, directory)
+    fields["signature"] = key.sign(fields)
+    try:
+        replace_file(directory / MANIFEST_NAME, manifest_text(fields).encode())
+    except OSError as error:
+        raise BundleError(
+            f"the manifest of '{directory}' cannot be written ({error.strerror}): check its permissions"
+        ) from error
 
 
 def rewritten(source: Path, directory: Path, manifest: Manifest) -> Manifest:

@@ -57,6 +57,18 @@ class BundleMismatchError(BundleError):
     """The bundle was made for another task, camera set, robot or control period."""
 
 
+class BundleSignatureError(BundleError):
+    """A key is configured, and the bundle's signature is missing or not by it."""
+
+
+class SignatureKeyError(UsageError):
+    """A key file is missing, unreadable, or not an Ed25519 key."""
+
+
+class OfferError(SafeO2OError):
+    """What was said about a bundle on a topic cannot be understood."""
+
+
 class NonFiniteError(SafeO2OError):
     """A value that must be finite is NaN or infinite; the message names it."""
 

@@ -143,7 +143,7 @@ class Manifest:
         data["adapter"] = self.adapter.to_json()
         if not self.views:
             del data["views"]
-        return json.dumps(data, indent=2, allow_nan=False) + "\n"
+        return manifest_text(data)
 
     def uses_seed(self, seed: int) -> str | None:
         """The purpose ("training", ...) `seed` was used for, or None if it is unseen."""
@@ -153,10 +153,23 @@ class Manifest:
         return None
 
 
+def manifest_text(fields: dict[str, Any]) -> str:
+    """The fields as the indented JSON that manifest.json holds."""
+    return json.dumps(fields, indent=2, allow_nan=False) + "\n"
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Read and check `directory`/manifest.json.
 
     Raises BundleMissingError, BundleSchemaError, BundleVersionError.
+    """
+    return manifest_from_json(read_manifest_json(directory), directory)
+
+
+def read_manifest_json(directory: Path) -> dict[str, Any]:
+    """The fields of `directory`/manifest.json as they stand there.
+
+    Raises BundleMissingError, BundleSchemaError.
     """
     path = directory / MANIFEST_NAME
     if not path.is_file():
@@ -172,6 +185,15 @@ def read_manifest(directory: Path) -> Manifest:
         ) from error
     if not isinstance(data, dict) or "schema_version" not in data:
         raise BundleSchemaError(f"{path} has no schema_version: it is not a bundle manifest")
+    return data
+
+
+def manifest_from_json(data: dict[str, Any], directory: Path) -> Manifest:
+    """Check the fields of the manifest of the bundle at `directory`.
+
+    Raises BundleSchemaError, BundleVersionError.
+    """
+    path = directory / MANIFEST_NAME
     if data["schema_version"] != SCHEMA_VERSION:
         raise BundleVersionError(
             f"{path} has schema version {data['schema_version']}, this software reads {SCHEMA_VERSION}: "

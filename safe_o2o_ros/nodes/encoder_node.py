@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from functools import partial
 
@@ -12,11 +11,11 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32, String
 
-from safe_o2o_ros.bundle import ENCODER, sha256
+from safe_o2o_ros.bundle import ENCODER
 from safe_o2o_ros.errors import FrameError, NonFiniteError
-from safe_o2o_ros.manifest import MANIFEST_NAME
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle
+from safe_o2o_ros.nodes.encoder_swap import SWAP_SPECS, EncoderSwap
 from safe_o2o_ros.nodes.image_messages import from_image
 from safe_o2o_ros.nodes.images import IMAGE_QOS, ImageInput
 from safe_o2o_ros.nodes.parameters import Spec
@@ -24,6 +23,7 @@ from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.nodes.view_check import ViewCheck
 from safe_o2o_ros.perception.encoder import RecurrentEncoder
 from safe_o2o_ros.perception.feed import FrameFeed
+from safe_o2o_ros.perception.history import History
 from safe_o2o_ros.perception.session import EncoderSession
 from safe_o2o_ros.types import Level
 
@@ -62,6 +62,7 @@ SPECS = (
         0.0,
         1.0,
     ),
+    *SWAP_SPECS,
 )
 _DIAGNOSTICS_S = 1.0
 
@@ -79,14 +80,15 @@ class EncoderNode(ThinNode):
         now_s = time.monotonic()
         self._feed = FrameFeed(manifest.image, manifest.period_s, p["lockstep"], p["pair_tolerance"], now_s)
         wait_s = p["executed_timeout"] or manifest.period_s / 2.0
-        self._session = EncoderSession(RecurrentEncoder(bundle), self._adapter.zero(), p["lockstep"], wait_s)
+        encoder, history = RecurrentEncoder(bundle), History(p["prime_steps"])
+        self._session = EncoderSession(encoder, self._adapter.zero(), p["lockstep"], wait_s, history)
         self._reported_s, self._problem = now_s, ""
         self._refused_commands = 0
         pipeline = qos.pipeline(p["lockstep"])
         self._surprise = self.create_publisher(Float32, "surprise", qos.series(p["lockstep"]))
         self._latent = self.create_publisher(Image, "latent", pipeline)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
-        active = self.create_publisher(String, "bundle/active", qos.facts())
+        self._swap = EncoderSwap(self, bundle, encoder, self._session, history)
         # Before the images: of messages that wait together the executor runs the older subscription
         # first, so that an episode's start is heard before its first frame.
         self.create_subscription(String, "episode", self._on_episode, qos.facts())
@@ -98,12 +100,6 @@ class EncoderNode(ThinNode):
             for name in cameras
         ]
         self._views = ViewCheck(self, manifest.views, p["base_frame_id"])
-        facts = {
-            "version": bundle.version,
-            "path": str(bundle.path.absolute()),
-            "sha256": sha256(bundle.path / MANIFEST_NAME),
-        }
-        active.publish(String(data=json.dumps(facts)))
         provider = bundle.networks[ENCODER].provider
         self.get_logger().info(f"bundle {bundle.version} for {manifest.task}, encoder runs on {provider}")
 
@@ -132,17 +128,21 @@ class EncoderNode(ThinNode):
             self._session.frames(frames, now_s)
 
     def work(self) -> None:
-        """Step when a frame set and its executed command are there; report once a second."""
+        """Step when a frame set and its executed command are there; then everything else."""
         now_s = time.monotonic()
+        self._swap.change(now_s)
+        latent = None
         try:
-            latent = self._session.step(now_s)
+            if not self._swap.holds_up:
+                latent = self._session.step(now_s)
         except (FrameError, NonFiniteError) as error:
             self._complain(str(error))
-            latent = None
         if latent is not None:
             self._surprise.publish(Float32(data=float(latent.surprise)))
             self._latent.publish(conversions.to_latent_image(latent))
-        wait_s = self._session.waiting_s(now_s)
+        # After the latent, so that it does not wait for this.
+        self._swap.prepare()
+        wait_s = None if self._swap.holds_up else self._session.waiting_s(now_s)
         self.idle_s = 0.1 if wait_s is None else min(0.1, wait_s)
         if now_s - self._reported_s >= _DIAGNOSTICS_S:
             self._report(now_s)
@@ -161,6 +161,7 @@ class EncoderNode(ThinNode):
         values |= {
             "executed_cmd_missing": self._session.faults,
             "executed_cmd_refused": self._refused_commands,
+            **self._swap.facts(),
         }
         stamp_ns = self.get_clock().now().nanoseconds
         self._diagnostics.publish(
@@ -169,6 +170,10 @@ class EncoderNode(ThinNode):
             )
         )
         self._reported_s, self._problem = now_s, ""
+
+    def last_words(self) -> None:
+        """Let the thread finish."""
+        self._swap.close()
 
 
 def main() -> int:

@@ -47,7 +47,13 @@ class FilterReport:
             self._value.publish(Float32(data=float(decision.value)))
         if decision.scores is not None and self._candidates.get_subscription_count():
             self._candidates.publish(filter_messages.to_candidates_image(decision))
-        kept = (decision.reason, decision.late_input, mode, more["enabled"], more["e_stop"], more["odom"])
+        kept = (
+            decision.reason,
+            decision.late_input,
+            decision.version,
+            mode,
+            *(more[key] for key in ("enabled", "e_stop", "odom")),
+        )
         due = now_s - self._state_s >= _STATE_S
         if now_s - self._wiring_s >= _STATE_S:
             self._wiring_s = now_s

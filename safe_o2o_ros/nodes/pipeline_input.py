@@ -27,13 +27,12 @@ class PipelineInput:
         inbox: Inbox,
         adapter: RobotAdapter,
         *,
-        version: str,
         base_frame: str,
         lockstep: bool,
     ) -> None:
-        """`version`: of the bundle that is held, "" = none. Lockstep listens to no odometry."""
+        """Lockstep listens to no odometry."""
         self._node, self._inbox, self._adapter = node, inbox, adapter
-        self._version, self._base_frame = version, base_frame
+        self._base_frame = base_frame
         self.clock_offsets_s: dict[str, float] = {}
         """Own clock less the newest stamp, by input, s. For people: a wrong clock is no reason to stop."""
         pipeline = qos.pipeline(lockstep)
@@ -50,8 +49,9 @@ class PipelineInput:
             self._inbox.refuse(Reason.UNKNOWN_BUNDLE, LATENT, time.monotonic())
             self._complain(str(error))
             return
-        if self._version and latent.version != self._version:
-            self._complain(other_bundle(latent.version, self._version))
+        held = self._inbox.versions
+        if held and latent.version not in held:
+            self._complain(other_bundle(latent.version, held))
         self._note_offset(LATENT, latent.stamp_ns)
         self._inbox.note_latent(latent, time.monotonic())
 

@@ -11,9 +11,10 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from safe_o2o_ros.bundle import POLICY
+from safe_o2o_ros.bundle import POLICY, Bundle
 from safe_o2o_ros.errors import FrameError, NonFiniteError
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.bundle_slot import BundleSlot
 from safe_o2o_ros.nodes.bundles import BUNDLE_SPECS, open_bundle, other_bundle
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
@@ -37,14 +38,14 @@ class PolicyNode(ThinNode):
         p = self.parameters
         bundle = open_bundle(p, (POLICY,))
         self._adapter = bundle.manifest.adapter
-        self._size = bundle.manifest.latent.size
-        self._policy = ExpansionPolicy(bundle, p["seed"])
-        self._state = self._policy.initial()
+        policy = ExpansionPolicy(bundle, p["seed"])
+        self._state = policy.initial()
         self._waiting: Latent | None = None
         self._refused = Counter({_UNREADABLE: 0, _OTHER_BUNDLE: 0, _NON_FINITE: 0})
         """Latents that were not answered, by cause."""
         self._problem = ""
         self._answered, self._reported_s = 0, time.monotonic()
+        self._slot = BundleSlot(self, bundle, policy, self._prepare)
         pipeline = qos.pipeline(p["lockstep"])
         self._command = self.create_publisher(TwistStamped, "cmd_vel_nominal", pipeline)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
@@ -53,9 +54,16 @@ class PolicyNode(ThinNode):
         provider = bundle.networks[POLICY].provider
         self.get_logger().info(f"bundle {bundle.version}, policy runs on {provider}")
 
+    def _prepare(self, bundle: Bundle) -> ExpansionPolicy:
+        """In a thread: an offered bundle's policy, warm."""
+        policy = ExpansionPolicy(bundle, self.parameters["seed"])
+        nothing = np.zeros(bundle.manifest.latent.size, np.float32)
+        policy.step(policy.initial(), Latent(0, bundle.version, nothing, 0.0))
+        return policy
+
     def _on_episode(self, message: String) -> None:
         if message.data == "start":
-            self._state, self._waiting = self._policy.initial(), None
+            self._state, self._waiting = self._slot.running.item.initial(), None
 
     def _on_latent(self, message: Image) -> None:
         try:
@@ -63,8 +71,9 @@ class PolicyNode(ThinNode):
         except FrameError as error:
             self._refuse(_UNREADABLE, str(error))
             return
-        if latent.version != self._policy.version or latent.feature.size != self._size:
-            self._refuse(_OTHER_BUNDLE, other_bundle(latent.version, self._policy.version))
+        held = self._slot.get(latent.version)
+        if held is None or latent.feature.size != held.bundle.manifest.latent.size:
+            self._refuse(_OTHER_BUNDLE, other_bundle(latent.version, self._slot.versions))
             return
         if not np.isfinite(latent.feature).all():
             self._refuse(_NON_FINITE, "refused a latent that is not finite: read what encoder_node reports")
@@ -77,17 +86,23 @@ class PolicyNode(ThinNode):
         self.get_logger().error(sentence, throttle_duration_sec=5.0)
 
     def work(self) -> None:
-        """Answer the newest latent; report once a second."""
+        """Answer the newest latent; look after offered bundles; report once a second."""
         latent, self._waiting = self._waiting, None
         if latent is not None:
             self._answer(latent)
+        self._slot.poll()
         now_s = time.monotonic()
         if now_s - self._reported_s >= _DIAGNOSTICS_S:
             self._report(now_s)
 
     def _answer(self, latent: Latent) -> None:
+        held = self._slot.get(latent.version)
+        if held is None:
+            return  # it went while the latent waited
+        self._slot.follow(latent.version)
         try:
-            self._state, proposal = self._policy.step(self._state, latent)
+            # Which policy drives, and since when, does not depend on the bundle.
+            self._state, proposal = held.item.step(self._state, latent)
         except NonFiniteError as error:
             self._refuse(_NON_FINITE, str(error))
             return
@@ -97,7 +112,8 @@ class PolicyNode(ThinNode):
     def _report(self, now_s: float) -> None:
         rate = self._answered / (now_s - self._reported_s)
         level = DiagnosticStatus.ERROR if self._problem else DiagnosticStatus.OK
-        values = {"rate_hz": f"{rate:.1f}", **{f"refused_{k}": n for k, n in self._refused.items()}}
+        refused = {f"refused_{k}": n for k, n in self._refused.items()}
+        values = {"rate_hz": f"{rate:.1f}", **refused, **self._slot.facts()}
         stamp_ns = self.get_clock().now().nanoseconds
         self._diagnostics.publish(
             conversions.to_diagnostics(
@@ -105,6 +121,10 @@ class PolicyNode(ThinNode):
             )
         )
         self._answered, self._reported_s, self._problem = 0, now_s, ""
+
+    def last_words(self) -> None:
+        """Let the thread finish."""
+        self._slot.close()
 
 
 def main() -> int:

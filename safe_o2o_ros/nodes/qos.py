@@ -33,6 +33,11 @@ def facts() -> QoSProfile:
     return _profile(1, reliable=True, latched=True)
 
 
+def answers() -> QoSProfile:
+    """Said by several nodes on one topic, also to late joiners: none may push out another's."""
+    return _profile(20, reliable=True, latched=True)
+
+
 def series(lockstep: bool) -> QoSProfile:
     """Values of which none may be lost. Lockstep latches them as `pipeline` does."""
     return _profile(50, reliable=True, latched=lockstep)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -18,6 +19,7 @@ from safe_o2o_ros.base import adapter_for
 from safe_o2o_ros.bundle import SAFETY, Bundle
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.nodes import qos
+from safe_o2o_ros.nodes.bundle_slot import BundleSlot
 from safe_o2o_ros.nodes.bundles import open_bundle
 from safe_o2o_ros.nodes.command_output import CommandOutput
 from safe_o2o_ros.nodes.filter_parameters import SPECS, bounds, timeouts
@@ -25,7 +27,7 @@ from safe_o2o_ros.nodes.filter_report import FilterReport
 from safe_o2o_ros.nodes.operator_input import OperatorInput
 from safe_o2o_ros.nodes.pipeline_input import PipelineInput
 from safe_o2o_ros.nodes.runner import ThinNode, run
-from safe_o2o_ros.safety.bundled import bundle_filter
+from safe_o2o_ros.safety.bundled import Learnt, bundle_filter, learnt
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs, SafetyFilter
 from safe_o2o_ros.safety.inbox import Inbox, InboxConfig
 from safe_o2o_ros.safety.recovery import RecoveryConfig
@@ -47,6 +49,7 @@ class SafetyFilterNode(ThinNode):
         self._adapter = self._bundle.manifest.adapter if self._bundle else adapter_for(p["adapter"])
         self._filter = self._make_filter(self._bundle, 1.0 / p["filter_frequency"])
         self._inbox = self._make_inbox(self._bundle)
+        self._slot = self._make_slot(self._bundle) if self._bundle else None
         self._silence = Silence(p["stop_pub_timeout"])
         self._enabled = bool(p["start_enabled"])
         self._shutdown = False
@@ -74,7 +77,6 @@ class SafetyFilterNode(ThinNode):
             self,
             self._inbox,
             self._adapter,
-            version=self._bundle.version if self._bundle else "",
             base_frame=p["base_frame_id"],
             lockstep=self._lockstep,
         )
@@ -120,6 +122,20 @@ class SafetyFilterNode(ThinNode):
             patient=self._lockstep,
         )
         return Inbox(self._adapter, config, timeouts(p))
+
+    def _make_slot(self, bundle: Bundle) -> BundleSlot[Learnt]:
+        def hold(learnt: Learnt) -> None:
+            self._filter.hold(learnt.knowledge)
+            self._inbox.hold(learnt.knowledge.version, learnt.latent_size)
+
+        def release(version: str) -> None:
+            self._inbox.release(version)
+            self._filter.release(version)
+
+        grid = self._filter.candidates
+        return BundleSlot(
+            self, bundle, learnt(bundle), partial(learnt, warm_up=grid), on_held=hold, on_released=release
+        )
 
     @property
     def _mode(self) -> Mode:
@@ -172,10 +188,12 @@ class SafetyFilterNode(ThinNode):
         return SetParametersResult(successful=True)
 
     def work(self) -> None:
-        """Answer at once when everything of one stamp is there."""
+        """Answer at once when everything of one stamp is there; look after offered bundles."""
         question = self._inbox.question(self._mode, self._enabled, self._shutdown, time.monotonic())
         if question is not None:
             self._answer(question)
+        if self._slot is not None:
+            self._slot.poll()
 
     def _on_tick(self) -> None:
         self._inbox.set_timeouts(timeouts(self.parameters))
@@ -192,6 +210,8 @@ class SafetyFilterNode(ThinNode):
         else:
             decision = self._filter.decide(inputs, now_s - self._decided_s)
         self._decided_s = now_s
+        if self._slot is not None:
+            self._slot.follow(self._filter.version)
         if decision.reason not in BRAKE_REASONS:
             self._silence.moved()
             self._output.send(decision)
@@ -202,7 +222,9 @@ class SafetyFilterNode(ThinNode):
     def _more(self, now_s: float) -> dict[str, object]:
         """Keys of the state beside the decision's."""
         offsets = self._pipeline.clock_offsets_s
+        bundle = self._slot.facts() if self._slot is not None else {}
         return {
+            **{key: value for key, value in bundle.items() if key != "bundle"},
             "enabled": str(self._enabled).lower(),
             "e_stop": self._inbox.e_stop(now_s),
             "odom": self._inbox.odom_problem(now_s) or ("frozen" if self._filter.odom_frozen else "ok"),
@@ -220,6 +242,8 @@ class SafetyFilterNode(ThinNode):
         decision = self._filter.decide(FilterInputs(self._enabled, None, None, closing=True))
         self._output.send(replace(decision, action=self._adapter.zero()))
         self._output.flush(Duration(seconds=0.5))
+        if self._slot is not None:
+            self._slot.close()
 
 
 def main() -> int:

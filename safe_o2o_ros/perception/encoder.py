@@ -26,6 +26,7 @@ class RecurrentEncoder:
 
     def __init__(self, bundle: Bundle) -> None:
         """`bundle` must have been loaded with its encoder."""
+        self.bundle = bundle
         self._network = bundle.networks[ENCODER]
         self._manifest = bundle.manifest
         self.version = bundle.version

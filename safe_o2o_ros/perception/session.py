@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.perception.encoder import EncoderState, RecurrentEncoder
+from safe_o2o_ros.perception.history import History
 from safe_o2o_ros.types import FloatArray, FrameSet, Latent
 
 
@@ -15,9 +16,17 @@ class EncoderSession:
     `wait_s` at most, then goes on with the last action known, and counts a fault.
     """
 
-    def __init__(self, encoder: RecurrentEncoder, zero: FloatArray, lockstep: bool, wait_s: float) -> None:
-        """`zero`: (A,) action assumed before any command was heard."""
+    def __init__(
+        self,
+        encoder: RecurrentEncoder,
+        zero: FloatArray,
+        lockstep: bool,
+        wait_s: float,
+        history: History | None = None,
+    ) -> None:
+        """`zero`: (A,) action assumed before any command was heard. `history`: gets every step made."""
         self._encoder = encoder
+        self._history = history
         self._zero = zero
         self._lockstep = lockstep
         self._wait_s = wait_s
@@ -32,6 +41,24 @@ class EncoderSession:
         self._executed: tuple[int, FloatArray] | None = None
         self._pending: FrameSet | None = None
         self._received_s = 0.0
+        if self._history is not None:
+            self._history.restart()
+
+    @property
+    def state(self) -> EncoderState:
+        """What the encoder carries now."""
+        return self._state
+
+    @property
+    def pending_ns(self) -> int | None:
+        """Stamp of the frame set that waits, or None."""
+        return None if self._pending is None else self._pending.stamp_ns
+
+    def change(self, encoder: RecurrentEncoder, state: EncoderState) -> None:
+        """The next step is `encoder`'s, from `state`: one it has reached by the same frames and actions."""
+        # Before an episode's first step there is nothing to carry.
+        self._state = encoder.initial() if self._state.is_first else state
+        self._encoder = encoder
 
     def executed(self, stamp_ns: int, action: FloatArray) -> None:
         """A command (A,) was sent to the base in answer to the frame set of `stamp_ns`."""
@@ -57,7 +84,10 @@ class EncoderSession:
             self.faults += 1
         frames, self._pending = self._pending, None
         action = self._zero if self._executed is None else self._executed[1]
+        first = self._state.is_first
         self._state, latent = self._encoder.step(self._state, frames, action)
+        if self._history is not None:
+            self._history.add(frames, action, first)
         self._previous_ns = frames.stamp_ns
         return latent
 

@@ -51,6 +51,8 @@ class ExpansionPolicy:
         if not (np.isfinite(actions).all() and np.isfinite(scores).all()):
             raise NonFiniteError("the policy's output is not finite: change the bundle")
         chosen, held = state.chosen, state.held + 1
+        if chosen >= len(actions):
+            chosen, held = 0, 0  # the bundle before had more policies than this one
         if len(actions) > 1 and state.held >= self._expansion.hold_ticks:
             best = self._choose(scores, state.tick)
             if best != chosen:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.safety.knowledge import Knowledge, KnownBundles
 from safe_o2o_ros.safety.limits import STANDING, Bounds, Limits, brake_action
 from safe_o2o_ros.safety.novelty import NoveltyGauge
 from safe_o2o_ros.safety.recovery import Recovery, RecoveryConfig
@@ -105,23 +106,16 @@ class SafetyFilter:
         gauge: NoveltyGauge | None = None,
         least_support: float | None = None,
     ) -> None:
-        """`risk` may be absent only in mode limits_only: without it every other mode brakes.
-
-        `gauge`: None where the bundle's latents do not say what is novel. `least_support`: of a certified
-        command; None where the bundle does not know it.
-        """
+        """`risk` to `least_support`: see Knowledge."""
         self._adapter = adapter
         self._config = config
-        self._risk = risk
-        self._threshold = risk_threshold
-        self._version = version
+        self._bundles = KnownBundles(Knowledge(version, risk, risk_threshold, gauge, least_support))
         self._limits = Limits(adapter, config.bounds)
         self._speed = BaseSpeed(adapter)
         self._last = adapter.zero()
         self._last_stamp_ns = 0
         self._dt_s = config.brake_dt_s
-        self._gauge, self._gauged_ns = gauge, -1
-        self._least_support = least_support
+        self._gauged_ns = -1
         self._recovery = Recovery(adapter, config.recovery)
         self._strict_s = 0.0
         self._hindered = False
@@ -135,6 +129,11 @@ class SafetyFilter:
         return bool(slow.all()) and not self._last.any()
 
     @property
+    def candidates(self) -> int:
+        """Commands that are scored where no recovery runs."""
+        return int(self._config.grid**self._adapter.action_dim) + 2
+
+    @property
     def last_action(self) -> FloatArray:
         """Raw action (A,) of the last decision."""
         return self._last
@@ -144,14 +143,31 @@ class SafetyFilter:
         """The measured speed does not move although the commands did: it is not used."""
         return self._speed.frozen
 
+    @property
+    def version(self) -> str:
+        """Of the bundle in use, "" where there is none."""
+        return self._known.version
+
+    @property
+    def _known(self) -> Knowledge:
+        return self._bundles.used
+
+    def hold(self, knowledge: Knowledge) -> None:
+        """Be ready for latents of another bundle: the first of them changes to it, and nothing else."""
+        self._bundles.hold(knowledge)
+
+    def release(self, version: str) -> None:
+        """Forget a bundle, unless it is in use."""
+        self._bundles.release(version)
+
     def reset(self) -> None:
         """An episode starts: the robot stands."""
         self._speed.reset()
         self._last = self._adapter.zero()
         self._recovery.reset()
         self._strict_s, self._hindered, self._gauged_ns = 0.0, False, -1
-        if self._gauge is not None:
-            self._gauge.reset()
+        if self._known.gauge is not None:
+            self._known.gauge.reset()
 
     def forgive(self) -> None:
         """Whoever was asked for help says that it was given: try again."""
@@ -172,12 +188,14 @@ class SafetyFilter:
             self._speed.advance(self._last, elapsed_s, inputs.speed)
             self._recovery.advance(self._last, self._dt_s, self._hindered, self._speed.measured)
             self._strict_s = max(0.0, self._strict_s - self._dt_s)
+        if inputs.latent is not None:
+            self._bundles.follow(inputs.latent.version)
         self._look(inputs.latent)
         decision = self._table(inputs)
         # The last clip. It changes nothing, since every row answers from inside the box.
         box = self._box(braking=decision.reason in BRAKE_REASONS)
         action = self._limits.clip(decision.action, box)
-        novelty = "" if self._gauge is None else str(self._gauge.state)
+        novelty = "" if self._known.gauge is None else str(self._known.gauge.state)
         decision = replace(decision, action=action, speed_source=self._speed.source, novelty=novelty)
         if commit:
             self._remember(decision)
@@ -201,10 +219,11 @@ class SafetyFilter:
 
     def _look(self, latent: Latent | None) -> None:
         """Show the gauge every latent of this bundle once."""
-        if self._gauge is None or latent is None or latent.version != self._version:
+        gauge = self._known.gauge
+        if gauge is None or latent is None or latent.version != self.version:
             return
         if latent.stamp_ns != self._gauged_ns:
-            self._gauge.add(latent.feature)
+            gauge.add(latent.feature)
             self._gauged_ns = latent.stamp_ns
 
     def _table(self, inputs: FilterInputs) -> Decision:
@@ -243,13 +262,14 @@ class SafetyFilter:
             return self._brake(Reason.NON_FINITE, "latent", stamp_ns)
         if latent.stamp_ns != proposal.stamp_ns:
             return self._brake(Reason.STALE, "latent", stamp_ns)
-        if self._risk is None or latent.version != self._version:
+        if self._known.risk is None or latent.version != self.version:
             return self._brake(Reason.UNKNOWN_BUNDLE, "latent", stamp_ns)
-        advice = self._novel(stamp_ns) or self._certify(latent, proposal, self._risk)
+        advice = self._novel(stamp_ns) or self._certify(latent, proposal, self._known.risk)
         return self._shadowed(advice, proposal) if self.mode is Mode.SHADOW else advice
 
     def _novel(self, stamp_ns: int | None) -> Decision | None:
-        if self._gauge is None or self._gauge.state.level is not Level.ERROR or not self._config.stop_novel:
+        gauge = self._known.gauge
+        if gauge is None or gauge.state.level is not Level.ERROR or not self._config.stop_novel:
             return None
         return self._brake(Reason.NOVEL, "latent", stamp_ns)
 
@@ -290,7 +310,7 @@ class SafetyFilter:
             1.0 - estimate.state_risk,
             1.0 - self._allowed(),
             len(candidates),
-            self._version,
+            self.version,
             Source.POLICY,
             proposal.action,
             np.concatenate([raw, estimate.risk[:, None]], axis=1, dtype=np.float32),
@@ -298,22 +318,24 @@ class SafetyFilter:
 
     def _allowed(self) -> float:
         """The risk up to which a command is certified now."""
-        allowed = self._threshold
+        allowed = self._known.risk_threshold
         if self._cautious:
             allowed *= self._config.caution_risk
         return allowed * (1.0 - self._config.hysteresis) if self._strict_s > 1e-9 else allowed
 
     @property
     def _cautious(self) -> bool:
-        return self._gauge is not None and self._gauge.state.level is not Level.OK
+        gauge = self._known.gauge
+        return gauge is not None and gauge.state.level is not Level.OK
 
     def _choose(
         self, candidates: FloatArray, estimate: RiskEstimate, nominal: FloatArray
     ) -> tuple[int, Reason]:
         certified = estimate.risk <= self._allowed()
-        if self._least_support is not None and estimate.support is not None:
+        least_support = self._known.least_support
+        if least_support is not None and estimate.support is not None:
             # The driver's own command came from the data; what the filter thinks up need not.
-            certified[1:] &= estimate.support[1:] >= self._least_support
+            certified[1:] &= estimate.support[1:] >= least_support
         recovery = self._recovery
         if recovery.stuck():
             recovery.begin(nominal, self._safer_side(candidates, estimate, nominal))
@@ -361,12 +383,12 @@ class SafetyFilter:
 
     def _brake(self, reason: Reason, late_input: str, stamp_ns: int | None = None) -> Decision:
         stamp = self._last_stamp_ns if stamp_ns is None else stamp_ns
-        return Decision(stamp, self._brake_raw(), True, reason, late_input, _NAN, _NAN, 0, self._version)
+        return Decision(stamp, self._brake_raw(), True, reason, late_input, _NAN, _NAN, 0, self.version)
 
     def _limited(self, wish: FloatArray, reason: Reason, source: Source, stamp_ns: int | None) -> Decision:
         stamp = self._last_stamp_ns if stamp_ns is None else stamp_ns
         action = self._limits.scale(wish, self._box())
-        return Decision(stamp, action, False, reason, "", _NAN, _NAN, 0, self._version, source, wish)
+        return Decision(stamp, action, False, reason, "", _NAN, _NAN, 0, self.version, source, wish)
 
 
 _LIKELY = 0.5

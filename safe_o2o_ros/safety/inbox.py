@@ -47,7 +47,7 @@ class InboxConfig:
     """What may be used."""
 
     version: str = ""
-    """Bundle version of the latents that are understood, "" = none."""
+    """Bundle version of the latents that are understood from the start, "" = none; see Inbox.hold."""
     latent_size: int = 0
     use_e_stop: bool = False
     use_odom: str = "auto"
@@ -61,6 +61,7 @@ class Inbox:
 
     def __init__(self, adapter: RobotAdapter, config: InboxConfig, timeouts: Timeouts) -> None:
         self._config, self._timeouts = config, timeouts
+        self._held = {config.version: config.latent_size} if config.version else {}
         self._freshness = Freshness(timeouts.by_input())
         self._odometry = OdometryCheck(adapter)
         self._operator: FloatArray | None = None
@@ -85,9 +86,22 @@ class Inbox:
             self._timeouts = timeouts
             self._freshness.set_timeouts(timeouts.by_input())
 
+    def hold(self, version: str, latent_size: int) -> None:
+        """Latents of another bundle are understood from now on."""
+        self._held[version] = latent_size
+
+    def release(self, version: str) -> None:
+        """Latents of a bundle are not understood any more."""
+        self._held.pop(version, None)
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Bundles whose latents are understood."""
+        return tuple(self._held)
+
     def note_latent(self, latent: Latent, now_s: float) -> None:
-        """A latent came; one of another bundle is refused."""
-        if latent.version != self._config.version or latent.feature.size != self._config.latent_size:
+        """A latent came; one of a bundle that is not held is refused."""
+        if self._held.get(latent.version) != latent.feature.size:
             self.refuse(Reason.UNKNOWN_BUNDLE, LATENT, now_s)
             return
         if not np.isfinite(latent.feature).all():

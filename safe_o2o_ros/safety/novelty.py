@@ -71,6 +71,12 @@ class NoveltyGauge:
         self._over = np.zeros(self._limits.shape, bool)
         self.state = NoveltyState()
 
+    def take_over(self, before: NoveltyGauge) -> None:
+        """Go on where the gauge of another bundle was: what it saw last, and the level it had reached."""
+        self._window.clear()
+        self._window.extend(before._window)
+        self._over, self.state = before._over.copy(), before.state
+
     def add(self, feature: FloatArray) -> None:
         """The newest latent (N,). Numbers that are not finite stop."""
         signs = np.asarray(feature[-len(SIGNS) :], np.float64)

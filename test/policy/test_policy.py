@@ -161,3 +161,11 @@ def test_the_same_latents_give_the_same_commands(bundle: Bundle) -> None:
             answers.append((proposal.source, proposal.action.tobytes()))
         runs.append(answers)
     assert runs[0] == runs[1] and {source for source, _ in runs[0]} == {"offline", "online"}
+
+
+def test_a_bundle_with_fewer_policies_takes_over_with_the_first(build: Build) -> None:
+    policy, network = build()
+    network.actions, network.scores = TWO[:1], [0.0]
+    state, proposal = policy.step(PolicyState(chosen=1, held=7, tick=9), LATENT)
+    assert (state.chosen, state.held, state.tick) == (0, 0, 10)
+    assert proposal.source == "offline"

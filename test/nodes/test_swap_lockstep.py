@@ -1,0 +1,88 @@
+"""A change of bundle in lockstep: at the frame asked for, with everything carried over, every time."""
+
+import gymnasium
+import numpy as np
+import pytest
+from support.probe import probing, running
+from support.swapping import NODES, Offerer, write_family
+
+import safe_o2o_ros.sim  # noqa: F401  registers the tasks
+from safe_o2o_ros.bundle import load_bundle
+from safe_o2o_ros.graph import DeployOptions, deployment
+from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.perception.preprocess import stack
+from safe_o2o_ros.policy.policy import ExpansionPolicy
+from safe_o2o_ros.report.log import EpisodeLog
+from safe_o2o_ros.safety.bundled import bundle_filter, knowledge
+from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs
+from safe_o2o_ros.sim.tasks import env_id
+from safe_o2o_ros.types import FrameSet
+
+PERIODS, SEED, CHANGE = 24, 40_000, 10
+PERIOD_NS = 80_000_000
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    return write_family(tmp_path_factory.mktemp("bundles"), proposals=2, risk_threshold=0.35)
+
+
+def drive_directly(first, second):
+    """One loop without ROS; the frame number CHANGE is the first of `second`."""
+    bundles = [load_bundle(first), load_bundle(second)]
+    manifest = bundles[0].manifest
+    env = gymnasium.make(
+        env_id(manifest.task), cameras=manifest.image.cameras, action_repeat=manifest.action_repeat
+    )
+    encoders, policies = [RecurrentEncoder(b) for b in bundles], [ExpansionPolicy(b) for b in bundles]
+    safety = bundle_filter(bundles[0], FilterConfig(brake_dt_s=manifest.period_s))
+    safety.hold(knowledge(bundles[1]))
+    states, chosen = [e.initial() for e in encoders], policies[0].initial()
+    observation, _ = env.reset(seed=SEED)
+    executed, actions, versions = manifest.adapter.zero(), [], []
+    for number in range(1, PERIODS + 1):
+        frames = FrameSet(number, stack(observation, manifest.image.cameras, 64, 64))
+        # Both see every frame: the second is then where it would be if it had driven all the time.
+        steps = [e.step(s, frames, executed) for e, s in zip(encoders, states, strict=True)]
+        states = [state for state, _ in steps]
+        which = int(number >= CHANGE)
+        chosen, proposal = policies[which].step(chosen, steps[which][1])
+        decision = safety.decide(FilterInputs(True, steps[which][1], proposal))
+        executed = decision.action
+        observation, *_ = env.step(executed)
+        actions.append(executed)
+        versions.append(decision.version)
+    env.close()
+    return np.stack(actions), versions
+
+
+def drive(first, second, folder):
+    options = DeployOptions(
+        sim=True, lockstep=True, bundle=str(first), seed=SEED, episodes=1, max_periods=PERIODS,
+        record_dir=str(folder),
+    )  # fmt: skip
+    graph = deployment(options)
+    with probing() as probe, running(graph, *NODES) as nodes:
+        hand = Offerer(probe)
+        hand.meet()
+        offer = hand.offer(second, from_ns=CHANGE * PERIOD_NS)
+        hand.until_acked(offer)
+        nodes.start("sim_node")
+        process = nodes.process("sim_node")
+        probe.until(lambda: process.poll() is not None, "the end of the episode")
+        assert process.returncode == 0, process.stderr.read()
+        assert hand.active.version == offer.version
+        assert hand.active.previous.path == str(first)
+    (log,) = [EpisodeLog.load(path) for path in folder.glob("*.npz")]
+    return log
+
+
+@pytest.mark.parametrize("second", ["b", "c"])
+def test_the_bundle_changes_at_its_frame_with_all_state_carried_or_found_again(family, second, tmp_path):
+    expected, versions = drive_directly(family["a"], family[second])
+    assert versions == ["tiny-a"] * (CHANGE - 1) + [f"tiny-{second}"] * (PERIODS - CHANGE + 1)
+    never, _ = drive_directly(family["a"], family["a"])
+    assert not np.array_equal(expected, never)
+    for run in ("first", "second"):
+        log = drive(family["a"], family[second], tmp_path / run)
+        assert np.array_equal(log.executed, expected)
