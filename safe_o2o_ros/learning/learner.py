@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from safe_o2o_ros.bundle import ENCODER, POLICY, SAFETY, Bundle, load_bundle, versioned, write_bundle
+from safe_o2o_ros.bundle import ENCODER, GOLDEN, POLICY, SAFETY, Bundle, load_bundle, versioned, write_bundle
 from safe_o2o_ros.data import Episode, EpisodeReader
 from safe_o2o_ros.errors import BundleError, UsageError
 from safe_o2o_ros.inference import Network
@@ -32,7 +32,6 @@ from safe_o2o_ros.learning.online_phase import OnlinePhase
 from safe_o2o_ros.learning.package import PARITY_LIMIT
 from safe_o2o_ros.learning.unpack import Names, StoredGraph, Unpacked, unpack
 from safe_o2o_ros.manifest import Manifest
-from safe_o2o_ros.online.gate import GOLDEN
 from safe_o2o_ros.world_model.compress import round_weights
 from safe_o2o_ros.world_model.expansion import OnlineGraph, expanded_policy
 from safe_o2o_ros.world_model.export import OnFeature, OnFeatureAndActions, PolicyGraph, SafetyGraph, to_onnx
@@ -90,6 +89,9 @@ class Learner:
         replay = Replay(self.recorded, self.own, settings.share)
         self.phase = OnlinePhase(self.agent, replay, config, settings.warmup, settings.actor_rate)
         self.step = 0
+        """Updates so far."""
+        self.seen = 0
+        """Steps of its own that were ever taken in; the oldest may be gone."""
         self._exported = False
         state = checkpoint.restore(self._checkpoint, self.phase.modules())
         if state is not None:
@@ -120,6 +122,7 @@ class Learner:
         """Take in the robot's own episodes; returns their steps, all that are kept."""
         for seen in self._encoder.encode(episodes):
             self.own.add(seen)
+            self.seen += len(seen.action)
         return self.own.steps
 
     def update(self, count: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.bundle import (
     ENCODER,
-    NETWORKS,
+    GOLDEN,
     POLICY,
     SAFETY,
     Bundle,
@@ -35,15 +35,15 @@ from safe_o2o_ros.errors import (
     BundleNonFiniteError,
     BundleSchemaError,
     BundleShapeError,
+    BundleSignatureError,
     BundleVersionError,
 )
 from safe_o2o_ros.manifest import Manifest, Thresholds
 from safe_o2o_ros.online.held_out import Heard, hear
+from safe_o2o_ros.online.signature import TrustedKey
 from safe_o2o_ros.online.verdict import Refusal, Verdict
 from safe_o2o_ros.safety.conformal import Judged, conformal_threshold, events
 
-GOLDEN = "golden.npz"
-"""Optional file of a bundle: latents and commands, and what its networks gave for them in training."""
 CANDIDATES = 123
 """Commands that the filter scores in a step."""
 
@@ -77,6 +77,9 @@ class Bounds:
     """The same: how far the critics' mean may be from what the running policy really earned."""
 
 
+DEFAULT_BOUNDS = Bounds()
+
+
 class _RefusedError(Exception):
     def __init__(self, refusal: Refusal, sentence: str) -> None:
         super().__init__(sentence)
@@ -84,6 +87,7 @@ class _RefusedError(Exception):
 
 
 _BY_ERROR: tuple[tuple[type[BundleError], Refusal], ...] = (
+    (BundleSignatureError, Refusal.SIGNATURE),
     (BundleMissingError, Refusal.DAMAGED),
     (BundleHashError, Refusal.DAMAGED),
     (BundleVersionError, Refusal.SCHEMA),
@@ -99,14 +103,14 @@ def judge(
     running: Path,
     held_out: Path | None,
     out: Path | None = None,
-    bounds: Bounds = Bounds(),  # frozen
-    check_signature: Callable[[Manifest], None] | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    trusted: TrustedKey | None = None,
 ) -> Verdict:
     """All tests in turn; the first that fails decides.
 
     `held_out`: store of the robot's held-out episodes; None: what needs them is not tested, and thresholds
     that differ from the running bundle's are refused. `out`: where the bundle is written that may be offered,
-    the candidate's networks with the thresholds calibrated here. `check_signature` raises BundleError.
+    the candidate's networks with the thresholds calibrated here. `trusted`: the key that must have signed it.
 
     Raises BundleError only where the *running* bundle cannot be read.
     """
@@ -114,10 +118,8 @@ def judge(
     measures: dict[str, float] = {}
     version = ""
     try:
-        bundle = _loaded(candidate)
+        bundle = _loaded(candidate, trusted)
         version = bundle.version
-        if check_signature is not None:
-            _signed(bundle.manifest, check_signature)
         _same_robot(bundle.manifest, base.manifest)
         _golden(bundle, bounds, measures)
         _latency(bundle, base, bounds, measures)
@@ -130,19 +132,12 @@ def judge(
     return Verdict(version, True, None, f"{version} may replace {base.version}", measures)
 
 
-def _loaded(candidate: Path) -> Bundle:
+def _loaded(candidate: Path, trusted: TrustedKey | None) -> Bundle:
     try:
-        return load_bundle(candidate)
+        return load_bundle(candidate, trusted=trusted)
     except BundleError as error:
         kind = next((r for e, r in _BY_ERROR if isinstance(error, e)), Refusal.DAMAGED)
         raise _RefusedError(kind, str(error)) from error
-
-
-def _signed(manifest: Manifest, check: Callable[[Manifest], None]) -> None:
-    try:
-        check(manifest)
-    except BundleError as error:
-        raise _RefusedError(Refusal.SIGNATURE, str(error)) from error
 
 
 def _same_robot(new: Manifest, old: Manifest) -> None:
@@ -423,6 +418,3 @@ def _discounted(rewards: NDArray[np.float32], gamma: float) -> NDArray[np.float6
         following = float(rewards[t]) + gamma * following
         returns[t] = following
     return returns
-
-
-__all__ = ["GOLDEN", "NETWORKS", "Bounds", "judge"]
