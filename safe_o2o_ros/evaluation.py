@@ -52,11 +52,11 @@ class Driver(Protocol):
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
 
-    def __init__(self, bundle: Bundle, mode: Mode) -> None:
-        """`bundle` must have been loaded with all networks."""
+    def __init__(self, bundle: Bundle, mode: Mode, exploration: float = 0.0, seed: int = 0) -> None:
+        """`bundle` must have been loaded with all networks; `exploration`, `seed`: see ExpansionPolicy."""
         manifest = bundle.manifest
         self._spec = manifest.image
-        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
+        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle, seed, exploration)
         self.latent: Latent | None = None
         """The newest, None before the first."""
         self.proposal: Proposal | None = None

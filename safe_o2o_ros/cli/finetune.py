@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out-episodes", type=int, default=80, help="to collect then (default: 80)")
     parser.add_argument("--every", type=int, default=10, help="episodes between candidates (default: 10)")
     parser.add_argument("--updates", type=int, default=150, help="after every episode (default: 150)")
+    parser.add_argument(
+        "--exploration", type=float, default=0.4, help="noise while tuning, effective actions (default: 0.4)"
+    )
     parser.add_argument("--evaluate", type=int, default=40, help="unseen scenes to compare on (default: 40)")
     parser.add_argument("--seed", type=int, default=TUNING_SEED, help=f"of tuning (default: {TUNING_SEED})")
     parser.add_argument(
@@ -276,7 +279,13 @@ def tune(
     with bars(console) as report, _writer(args.out / "experience", args) as writer:
         for number in range(len(tuning.episodes), args.episodes):
             job = Job(
-                args.task, args.variant, Path(tuning.bundle), OWN, args.seed + number, not args.no_filter
+                args.task,
+                args.variant,
+                Path(tuning.bundle),
+                OWN,
+                args.seed + number,
+                not args.no_filter,
+                exploration=args.exploration,
             )
             driven = drive(job)
             writer.append(driven.episode)
@@ -350,6 +359,7 @@ def compare(args: argparse.Namespace, tuning: Tuning, frozen: str, console: Cons
         "filter": not args.no_filter,
         "expansion": not args.no_expansion,
         "gate_used": not args.no_gate,
+        "exploration": args.exploration,
         "seed": args.seed,
         "evaluation_seed": args.evaluation_seed,
         "tuning": {

@@ -28,6 +28,8 @@ class Job:
     filtered: bool
     threshold: float | None = None
     """Of the filter; None: the bundle's."""
+    exploration: float = 0.0
+    """See ExpansionPolicy."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def drive(job: Job) -> Driven:
     mode = Mode.FILTER if job.filtered else Mode.LIMITS_ONLY
     driver: BundleDriver | GuardedDriver
     if job.threshold is None and job.driver == OWN:
-        driver = BundleDriver(bundle, mode)
+        driver = BundleDriver(bundle, mode, job.exploration, job.seed)
     else:
         inner = (
             BundleDriver(bundle, Mode.LIMITS_ONLY)

@@ -1,4 +1,4 @@
-"""Fine-tuning goes on exactly after a restart, mixes what it was told to mix, and packages what it learned."""
+"""Fine-tuning goes on exactly after a restart, mixes what it was told to, and packages what it learned."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def test_latents_are_those_of_the_graph(tmp_path: Path) -> None:
 
 def _seen(steps: int, value: float) -> Seen:
     frames, rows = torch.full((steps + 1, 3), value), torch.full((steps,), value)
-    return Seen(frames, frames, torch.zeros(steps + 1, 2), torch.zeros(steps, 2), rows, rows, rows, frames[:, 0])
+    return Seen(
+        frames, frames, torch.zeros(steps + 1, 2), torch.zeros(steps, 2), rows, rows, rows, frames[:, 0]
+    )
 
 
 def test_a_batch_has_the_share_of_own_steps_it_was_told() -> None:

@@ -1,4 +1,4 @@
-"""A bundle's networks come back into torch as they are, whichever exporter wrote them, and can be put back."""
+"""A bundle's networks come back into torch as they are, whoever exported them, and can be put back."""
 
 from __future__ import annotations
 
