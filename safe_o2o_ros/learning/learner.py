@@ -250,7 +250,11 @@ class Learner:
 
 
 def _agent(read: Unpacked) -> Agent:
-    """The bundle's networks as an agent; the in-sample reward critic starts from the policy's own."""
+    """The bundle's networks as an agent; the in-sample reward critic starts from the policy's own.
+
+    The policy's cost critic starts from nothing: offline it is pessimistic by several units, and to unlearn
+    that takes longer than to learn it.
+    """
     agent = Agent(read.config, read.actor if read.sees_percept else None)
     if not read.sees_percept:
         agent.actor.load_state_dict(read.actor.state_dict())
@@ -259,7 +263,6 @@ def _agent(read: Unpacked) -> Agent:
         (agent.v_reach, read.v_reach),
         (agent.q_cost, read.q_cost),
         (agent.pi_reward, read.pi_reward),
-        (agent.pi_cost, read.pi_cost),
         (agent.q_reward, read.pi_reward),
     ]
     for module, source in pairs:

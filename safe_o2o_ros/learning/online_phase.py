@@ -43,10 +43,13 @@ class OnlinePhase(AgentPhase):
         with torch.no_grad():
             proposals = torch.stack([batch["offline_next"], agent.actor.likeliest(s2)], 1)
             states = s2.unsqueeze(1).expand(-1, 2, -1)
-            reward = agent.targets["pi_reward"](states, proposals).amin(0)
-            cost = agent.targets["pi_cost"](states, proposals).amax(0)
+            rewards = agent.targets["pi_reward"](states, proposals)
+            costs = agent.targets["pi_cost"](states, proposals)
             # Ties go to the offline actor, as in policy/policy.py.
-            chosen = (reward - c.kappa * cost).argmax(1, keepdim=True)
+            chosen = (rewards.amin(0) - c.kappa * costs.amax(0)).argmax(1, keepdim=True)
+            # The mean of the members: pessimism in the target would add up over a hundred steps, and cost
+            # critics would see six units ahead where there are none.
+            reward, cost = rewards.mean(0), costs.mean(0)
             reward_target = losses.td_target(
                 batch["reward"], batch["cont"], reward.gather(1, chosen).squeeze(1), c.gamma
             )
