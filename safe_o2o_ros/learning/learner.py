@@ -54,6 +54,8 @@ class OnlineSettings:
     actor_rate: float = 1e-4
     kappa: float = 1.0
     """Price of one unit of discounted cost in the choice between the actors."""
+    score: float = 0.0
+    """Nats of likelihood that one unit of score is worth when the online actor chooses a proposal."""
     temperature: float = 0.0
     hold_ticks: int = 5
     expansion: bool = True
@@ -177,7 +179,7 @@ class Learner:
         return RiskBound(agent.q_reach, read.percept, read.config.dynamics, read.near_m)
 
     def _graph(self, agent: Agent) -> OnlineGraph | OnFeature:
-        prices = dataclasses.replace(self._read.prices, kappa=self.settings.kappa)
+        prices = dataclasses.replace(self._read.prices, kappa=self.settings.kappa, score=self.settings.score)
         choosing, evaluation = (agent.q_reward, self._risk(agent)), (agent.pi_reward, agent.pi_cost)
         if self.settings.expansion:
             return OnlineGraph(agent.actor, choosing, evaluation, prices, self._read.feature)

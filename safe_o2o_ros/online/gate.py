@@ -290,10 +290,13 @@ def _certifies(
     alpha, limit = max(bounds.alpha, few), base.manifest.thresholds.risk
     most = min(bounds.most_risk, limit * (1.0 if few > bounds.alpha else bounds.looser))
     judged = [Judged(r.astype(np.float64), e, h.allowed) for r, e, h in zip(risks, event, new, strict=True)]
-    threshold = conformal_threshold(judged, alpha, most)
     mine, theirs = np.concatenate(risks), np.concatenate(running_risks)
+    promised = conformal_threshold(judged, alpha, most)
+    threshold = min(most, max(promised, _matched(mine[unsafe], theirs[unsafe], base.manifest)))
     measures |= {
         "threshold": threshold,
+        "promised_threshold": promised,
+        "event_rate": float(np.mean([j.loss(threshold) for j in judged])),
         "running_threshold": limit,
         "alpha": alpha,
         "held_out_episodes": float(len(new)),
@@ -318,14 +321,18 @@ def _certifies(
             f"running bundle {100 * m['running_certified']:.0f} %: its risks do not tell danger apart",
         )
     stated = bundle.manifest.thresholds
-    _not_forged(stated, base.manifest.thresholds, threshold, limit, bounds)
+    root = base.manifest.thresholds.provenance.get("recalibrated", {}).get("root_risk", limit)
+    _not_forged(stated, base.manifest.thresholds, max(threshold, limit, root), bounds)
     provenance = {
         **stated.provenance,
         "recalibrated": {
             "episodes": len(new),
+            "rule": "as much of what ended in a cost as the bundle before, or the promise if that is more",
+            "promised_risk": promised,
             "alpha": alpha,
             "horizon_periods": bounds.horizon,
-            "by": "release gate",
+            "event_rate": measures["event_rate"],
+            "root_risk": root,
         },
     }
     current = base.manifest.thresholds
@@ -334,12 +341,19 @@ def _certifies(
     return dataclasses.replace(stated, risk=threshold, provenance=provenance)
 
 
-def _not_forged(
-    stated: Thresholds, current: Thresholds, threshold: float, limit: float, bounds: Bounds
-) -> None:
+def _matched(mine: NDArray[np.float32], theirs: NDArray[np.float32], running: Manifest) -> float:
+    """The threshold at which no more of the unsafe commands are certified than the running bundle does."""
+    allowed = int((theirs <= running.thresholds.risk).sum())
+    ordered = np.sort(mine)
+    if allowed >= len(ordered):
+        return running.thresholds.risk
+    return float(np.nextafter(ordered[allowed], -1.0)) if ordered[allowed] > 0.0 else 0.0
+
+
+def _not_forged(stated: Thresholds, current: Thresholds, limit: float, bounds: Bounds) -> None:
     """Stated thresholds may not be much looser than what is calibrated here or runs already."""
     pairs = {
-        "risk": (stated.risk, max(threshold, limit)),
+        "risk": (stated.risk, limit),
         "surprise_caution": (stated.surprise_caution, current.surprise_caution),
         "surprise_stop": (stated.surprise_stop, current.surprise_stop),
         "pictures_caution": (stated.pictures_caution, current.pictures_caution),

@@ -153,6 +153,8 @@ class Prices:
     """Who chooses, see PolicyGraph: "critics", "certified", or "likeliest"."""
     certified: float = 1.0
     """Risk up to which a proposal is certified."""
+    score: float = 0.0
+    """Nats of likelihood that one unit of score is worth in the choice by certification; 0: nothing."""
 
 
 class PolicyGraph(nn.Module):
@@ -206,6 +208,8 @@ class PolicyGraph(nn.Module):
             worth = torch.cat([likely, torch.full_like(anything[..., 0], UNLIKELY_NATS)], 1)
             risk = self.choose_risk(latent.unsqueeze(1).expand(-1, actions.shape[1], -1), actions)
             worth = worth - self.prices.risk * torch.clamp(risk - self.prices.certified, min=0.0)
+            if self.prices.score > 0.0:
+                worth = worth + self.prices.score * self.score(latent, actions)
         best = worth.argmax(-1)
         return actions.gather(1, best[:, None, None].expand(-1, 1, actions.shape[-1])).squeeze(1)
 
