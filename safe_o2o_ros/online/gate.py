@@ -75,7 +75,7 @@ class Bounds:
     """Of the running bundle's step."""
     score: float = 0.02
     """In standard deviations of the return: what the chosen actions may score less than the offline ones."""
-    bias: float = 1.0
+    bias: float = 2.0
     """The same: how far the critics' mean may be from what the running policy really earned."""
 
 
