@@ -15,13 +15,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float32, String
 
 from safe_o2o_ros.errors import FrameError
+from safe_o2o_ros.manifest import Manifest
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.image_messages import from_image
 from safe_o2o_ros.nodes.images import ImageInput
 from safe_o2o_ros.nodes.receipt import ReceiptClock
+from safe_o2o_ros.online.frame_sets import ExactFrameSets
 from safe_o2o_ros.online.joining import START, TransitionJoiner
 from safe_o2o_ros.perception.feed import FrameFeed
-from safe_o2o_ros.robot import RobotAdapter
 
 _Info = Mapping[str, Any]
 _FRAMES, _FRAMES_LOCKSTEP = 4, 50
@@ -35,15 +36,19 @@ class FinetuneInputs:
         self,
         node: Node,
         joiner: TransitionJoiner,
-        feed: FrameFeed,
-        adapter: RobotAdapter,
-        cameras: tuple[str, ...],
+        manifest: Manifest,
         *,
         lockstep: bool,
         image_qos: str,
+        pair_tolerance_s: float,
     ) -> None:
-        self._node, self._joiner, self._feed, self._adapter = node, joiner, feed, adapter
-        self._clock = ReceiptClock()
+        """`manifest`: of the bundle. The others are parameters of the node."""
+        self._node, self._joiner, self._adapter = node, joiner, manifest.adapter
+        spec, now_s = manifest.image, time.monotonic()
+        self.feed = FrameFeed(spec, manifest.period_s, lockstep, pair_tolerance_s, now_s)
+        """Frame sets of a robot, and their account."""
+        self._exact = ExactFrameSets(spec.cameras, spec.height, spec.width) if lockstep else None
+        self._clock = ReceiptClock(sent=lockstep)
         self.heard = 0
         self.refused: Counter[str] = Counter({"safety/state": 0})
         """Messages that could not be read, by topic."""
@@ -65,7 +70,7 @@ class FinetuneInputs:
                 partial(self._on_image, name),
                 depth=_FRAMES_LOCKSTEP if lockstep else _FRAMES,
             )
-            for name in cameras
+            for name in spec.cameras
         ]
 
     def adapt(self) -> None:
@@ -79,7 +84,7 @@ class FinetuneInputs:
 
     def _on_episode(self, message: String, info: _Info) -> None:
         if message.data == START:
-            self._feed.restart()
+            self.feed.restart()
         self._joiner.episode(message.data, self._at_ns(info))
 
     def _on_executed(self, message: TwistStamped, info: _Info) -> None:
@@ -111,9 +116,12 @@ class FinetuneInputs:
     def _on_image(self, camera: str, message: Image, info: _Info) -> None:
         at_ns, stamp_ns = self._at_ns(info), conversions.from_time(message.header.stamp)
         try:
-            frames = self._feed.add(camera, stamp_ns, from_image(message), time.monotonic())
+            if self._exact is not None:
+                frames = self._exact.add(camera, stamp_ns, from_image(message))
+            else:
+                frames = self.feed.add(camera, stamp_ns, from_image(message), time.monotonic())
         except FrameError as error:
-            self._feed.refuse(camera, error)
+            self.feed.refuse(camera, error)
             self._node.get_logger().error(f"camera {camera}: {error}", throttle_duration_sec=5.0)
             return
         if frames is not None:

@@ -33,7 +33,6 @@ from safe_o2o_ros.online.joining import TransitionJoiner
 from safe_o2o_ros.online.pieces import PieceBuilder
 from safe_o2o_ros.online.recording import Recorder
 from safe_o2o_ros.online.worker import LearnerWorker
-from safe_o2o_ros.perception.feed import FrameFeed
 from safe_o2o_ros.types import Level
 
 __all__ = ["SPECS", "FinetuneNode", "main"]
@@ -52,13 +51,12 @@ class FinetuneNode(ThinNode):
         if not p["bundle"]:
             raise BundleMissingError("no model bundle is named: set the parameter 'bundle' to its directory")
         bundle = load_bundle(p["bundle"], (), p["task"] or None)
-        spec, period_s, self._lockstep = bundle.manifest.image, bundle.manifest.period_s, bool(p["lockstep"])
+        period_s, self._lockstep = bundle.manifest.period_s, bool(p["lockstep"])
         directory, manifest = experience_dir(p), store_manifest(p, bundle)
         check_same_data(directory, manifest)
         self._robot = bundle.manifest.adapter.name
         builder = PieceBuilder(about(p, bundle), max(1, round(p["piece"] / period_s)))
         self._joiner = TransitionJoiner(join_config(p, bundle), builder)
-        self._feed = FrameFeed(spec, period_s, self._lockstep, p["pair_tolerance"], time.monotonic())
         store = partial(ExperienceWriter, directory, manifest, round(p["max_gigabytes"] * 1e9))
         self._recorder = Recorder(store, p["images"], p["queue"])
         self._worker = LearnerWorker(worker_options(p, bundle)) if p["train"] else None
@@ -71,11 +69,10 @@ class FinetuneNode(ThinNode):
         self._inputs = FinetuneInputs(
             self,
             self._joiner,
-            self._feed,
-            bundle.manifest.adapter,
-            spec.cameras,
+            bundle.manifest,
             lockstep=self._lockstep,
             image_qos=p["image_qos"],
+            pair_tolerance_s=p["pair_tolerance"],
         )
         self._heard = 0
         learner = "the learner runs" if self._worker else "training is off"
@@ -135,7 +132,7 @@ class FinetuneNode(ThinNode):
         self._inputs.adapt()
         status = None if self._worker is None else self._worker.status()
         level, text, values = finetune_report(self._joiner, self._recorder, status, self._last_id)
-        _, _, frames = self._feed.report(now_s, 0.0, {})
+        _, _, frames = self._inputs.feed.report(now_s, 0.0, {})
         values |= {**frames, **{f"refused_{topic}": n for topic, n in self._inputs.refused.items()}}
         if level is Level.ERROR:
             self.get_logger().error(text, throttle_duration_sec=10.0)

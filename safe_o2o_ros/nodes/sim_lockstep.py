@@ -23,6 +23,7 @@ from safe_o2o_ros.types import Decision, FloatArray
 
 RECORDER = "finetune_node"
 """A partner that hears frames, rewards and costs, and sends nothing that the simulator waits for."""
+_FLUSH_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ class Lockstep:
     def _next_episode(self) -> None:
         self._over = False
         if self._world.episode + 1 >= self._options.episodes:
+            if RECORDER in self._options.partners:
+                self._output.flush(_FLUSH_S)
             self.finished = True
         else:
             self._start_episode()

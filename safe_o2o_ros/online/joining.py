@@ -2,8 +2,10 @@
 
 A period lies between two frame sets. What carries a stamp (commands, the filter's state) belongs to the
 period of its image; what carries none (reward, cost, episode events) to the one in which it was received.
-So every input comes with its time of receipt, and the order of the calls does not matter where the times
-tell it: an executor may hand over a reward before the frame that preceded it.
+So every input comes with a time, and the order of the calls does not matter where the times tell it: an
+executor may hand over a reward before the frame that preceded it. On a robot it is the time of receipt. In
+lockstep it is the time of sending: there everything without a stamp has one sender, and a message that was
+lost on the way and sent again must not change what is recorded.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ _IDLE = {Reason.E_STOP: "e_stop", Reason.DISABLED: "disabled"}
 _DRIVERS = {"offline": Driver.OFFLINE, "online": Driver.ONLINE}
 _MOST_WAITING = 4096
 """Rewards, costs and events that may wait for a frame."""
+_MOST_PERIODS = 128
+"""Periods that may wait for their messages in lockstep."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class JoinConfig:
     period_s: float
     """Control period."""
     lockstep: bool = False
-    """The simulator steps on the first command for a frame; else the last one in force counts."""
+    """The simulator steps on the first command for a frame, and what belongs to a period is waited for; else
+    the last command in force counts, and a period is judged when the next one is over."""
     long_gap_s: float = 0.5
     """An episode ends where the next frame comes so long after the last one."""
     command_timeout_s: float = 0.5
@@ -86,6 +91,14 @@ class _Period:
     """The event that came in it, "" if none."""
 
 
+@dataclass(frozen=True)
+class _Break:
+    """What lies between two frames is no period."""
+
+    cause: str
+    at_ns: int
+
+
 class TransitionJoiner:
     """Tell it everything; `take` gives pieces of episodes.
 
@@ -103,8 +116,8 @@ class TransitionJoiner:
             name: deque(maxlen=_MOST_WAITING) for name in ("reward", "cost", "bumper")
         }
         self._last: _Seen | None = None
-        self._waiting: _Period | None = None
-        """Ended, and judged when the next frame is there: its stamped messages may come after its end."""
+        self._waiting: deque[_Period | _Break] = deque()
+        """Over, and not judged yet: messages that belong there may come after the end."""
         self._over = False
         """The episode has ended and no other has begun."""
         self._version = config.version
@@ -120,7 +133,7 @@ class TransitionJoiner:
     @property
     def pending(self) -> int:
         """Transitions that are neither in a piece nor dropped yet."""
-        return self._builder.pending + (self._waiting is not None)
+        return self._builder.pending + len(self._waiting)
 
     def episode(self, event: str, at_ns: int) -> None:
         """An episode event; unknown ones are ignored."""
@@ -175,14 +188,10 @@ class TransitionJoiner:
                 cause = "clock_jump"
             elif ahead_ns > self._config.long_gap_s * 1e9:
                 cause = "gap"
-        self._settle()
-        if cause:
-            self._builder.end(False, cause)
-            self._drop(cause)
-            self._discard(at_ns)
-        else:
-            self._waiting = _Period(last, seen, ending)
+        self._waiting.append(_Break(cause, at_ns) if cause else _Period(last, seen, ending))
         self._last = seen
+        while self._waiting and self._is_due():
+            self._settle_one()
 
     def _hear(self, at_ns: int) -> tuple[str, str]:
         """Events received before `at_ns`: why the running period is none ("" = it is), how it ends ("")."""
@@ -204,12 +213,12 @@ class TransitionJoiner:
         if self._last is None or not self.pending:
             return
         if now_ns - self._last.at_ns > self._config.long_gap_s * 1e9:
-            self._settle()
+            self._settle_all()
             self._builder.end(False, "gap")
 
     def close(self) -> None:
         """Nothing follows: what is complete becomes a piece."""
-        self._settle()
+        self._settle_all()
         self._builder.end(False, "shutdown")
 
     def take(self) -> list[Episode]:
@@ -217,21 +226,34 @@ class TransitionJoiner:
         pieces, self._builder.pieces = self._builder.pieces, []
         return pieces
 
-    def _settle(self) -> None:
-        period, self._waiting = self._waiting, None
-        if period is None:
-            return
-        found = self._judge(period)
-        if isinstance(found, str):
-            self._builder.end(False, found)
-            self._drop(found)
-            return
-        self._builder.add(found)
-        if period.ending:
-            self._builder.end(period.ending in TERMINAL, period.ending)
+    def _is_due(self) -> bool:
+        """Whether all is there that the first waiting period can have."""
+        first = self._waiting[0]
+        if isinstance(first, _Break) or not self._config.lockstep:
+            return isinstance(first, _Break) or len(self._waiting) > 1
+        stamp_ns, before_ns = first.start.frames.stamp_ns, first.end.at_ns
+        wanted = [("reward", self._config.require_reward), ("cost", self._config.require_cost)]
+        heard = all(
+            self._outcomes[name] and self._outcomes[name][0][0] < before_ns for name, on in wanted if on
+        )
+        return (heard and self._states.first_of(stamp_ns) is not None) or len(self._waiting) > _MOST_PERIODS
 
-    def _drop(self, cause: str) -> None:
-        self.drops[cause] += 1
+    def _settle_all(self) -> None:
+        while self._waiting:
+            self._settle_one()
+
+    def _settle_one(self) -> None:
+        first = self._waiting.popleft()
+        found = first.cause if isinstance(first, _Break) else self._judge(first)
+        if isinstance(found, Transition):
+            self._builder.add(found)
+            if isinstance(first, _Period) and first.ending:
+                self._builder.end(first.ending in TERMINAL, first.ending)
+            return
+        self._builder.end(False, found)
+        self.drops[found] += 1
+        if isinstance(first, _Break):
+            self._discard(first.at_ns)
 
     def _judge(self, period: _Period) -> Transition | str:
         """The transition, or why there is none."""
@@ -275,7 +297,7 @@ class TransitionJoiner:
     def _command(self, period: _Period) -> Entry[FloatArray] | str:
         stamp_ns, next_ns = period.start.frames.stamp_ns, period.end.frames.stamp_ns
         if self._config.lockstep:
-            found = self._commands.first_of(stamp_ns)
+            found = self._commands.first_of(stamp_ns) or self._told_by_state(stamp_ns)
         else:
             # By receipt, since a brake at a deadline carries the stamp of an older image; but not what
             # answers the next image already, whose frames may come later here than where it was answered.
@@ -288,6 +310,11 @@ class TransitionJoiner:
         good = bool(np.isfinite(found.value).all()) and bool((np.abs(found.value) <= 1.0).all())
         return found if good else "bad_command"
 
+    def _told_by_state(self, stamp_ns: int) -> Entry[FloatArray] | None:
+        """The command as the filter's state repeats it, where the command itself was lost on the way."""
+        state = self._states.first_of(stamp_ns)
+        return None if state is None else Entry(stamp_ns, state.at_ns, state.value.action)
+
     def _state(self, period: _Period, command_ns: int) -> Entry[Decision] | None:
         """What the filter said of the command; where it said nothing of it, what it said last."""
         if self._config.lockstep:
@@ -297,9 +324,15 @@ class TransitionJoiner:
 
     def _proposal(self, period: _Period) -> Proposal | None:
         stamp_ns, next_ns = period.start.frames.stamp_ns, period.end.frames.stamp_ns
-        found = self._proposals
-        entry = found.first_of(stamp_ns) if self._config.lockstep else found.last_of(stamp_ns, next_ns)
-        return None if entry is None else entry.value
+        if not self._config.lockstep:
+            entry = self._proposals.last_of(stamp_ns, next_ns)
+            return None if entry is None else entry.value
+        entry, state = self._proposals.first_of(stamp_ns), self._states.first_of(stamp_ns)
+        if entry is not None:
+            return entry.value
+        if state is None or state.value.nominal is None or state.value.source is Source.OPERATOR:
+            return None
+        return Proposal(stamp_ns, state.value.nominal, "unknown")
 
     def _reward(self, values: list[float]) -> float | str:
         if not values and self._config.require_reward:

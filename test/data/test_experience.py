@@ -107,7 +107,7 @@ def test_marked_segments_leave_half_of_the_room_to_new_experience(tmp_path):
         fill(writer, "cccccccccccc" + "ppp")
         fill(writer, "pppp", 15)
     kept = ids(tmp_path)
-    assert kept[-2:] == [17, 18]
+    assert kept[-3:] == [16, 17, 18]
     assert 2 <= sum(k < 12 for k in kept) <= 3
     assert [k for k in kept if k < 12] == list(range(12 - sum(k < 12 for k in kept), 12))
 
@@ -127,6 +127,14 @@ def test_ids_never_start_again_even_if_next_to_nothing_is_kept(tmp_path):
     for round_ in range(6):
         with small_store(tmp_path, max_bytes=40_000) as writer:
             assert fill(writer, "pp", 2 * round_) == [2 * round_, 2 * round_ + 1]
+
+
+def test_ids_never_start_again_after_a_kill_between_a_huge_piece_and_the_next(tmp_path):
+    with small_store(tmp_path, max_bytes=40_000) as writer:
+        writer.append(numbered(PLAIN, 0, padding=15_000))  # larger than the whole store
+    (tmp_path / "00000001.seg").touch()  # made for the next piece, which was never written
+    with small_store(tmp_path, max_bytes=40_000) as writer:
+        assert fill(writer, "p", 1) == [1]
 
 
 def test_a_store_without_room_is_refused_before_it_is_made(tmp_path):

@@ -267,3 +267,14 @@ def test_a_node_that_is_started_wrongly_says_how_in_one_sentence(bundle, tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_node_that_hangs_holds_up_nobody_and_accounts_for_the_time(drive):
+    robot = drive(train=False)
+    robot.until_acknowledged()
+    process = robot.nodes.process("finetune_node")
+    process.send_signal(signal.SIGSTOP)
+    robot.until_driven_on()
+    process.send_signal(signal.SIGCONT)
+    robot.until_acknowledged()
+    check_account(robot.until_it_says(lambda *s: s[0] == 0, "that all is well")[2])

@@ -479,3 +479,24 @@ def test_lost_frames_lose_no_reward_and_no_cost(periods):
     assert joined(drive.pieces, "costs").sum() == sum(c for _, c, _ in periods)
     assert drive.joiner.notes["frames_missing"] == sum(not seen for seen, _, _ in periods)
     assert drive.dropped() == {}
+
+
+def test_in_lockstep_what_is_late_is_waited_for_and_a_lost_command_is_read_from_the_state():
+    drive = Drive(steps=2, lockstep=True, require_reward=True)
+    for k in range(4):
+        drive.frame()
+        if k != 1:
+            drive.answer()
+        drive.outcome(reward=None if k != 2 else 9.0)
+        drive.k += 1
+    drive.frame()
+    assert [p.rewards.tolist() for p in drive.pieces] == []
+    drive.joiner.state(decision(2 * PERIOD_NS, action(1), nominal=action(7)), drive.at(500))
+    drive.k += 1
+    drive.frame()
+    drive.close()
+    assert [p.rewards.tolist() for p in drive.pieces] == [[0.0, 1.0], [9.0, 3.0]]
+    assert np.array_equal(joined(drive.pieces, "actions"), np.stack([action(k) for k in range(4)]))
+    assert np.array_equal(column(drive.pieces, "nominal")[1], action(7))
+    assert drive.dropped() == {"no_command": 1}
+    drive.check_account()
