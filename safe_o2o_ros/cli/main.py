@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "set a bundle's thresholds by driving behind its filter, and check what they promise",
     "baselines": "compare ours with other agents and without each of its parts, on one world model",
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
+    "offer": "hand a bundle to the running robot, which judges it and then drives with it; or roll back",
     "keygen": "make a pair of keys for signing bundles",
     "sign": "sign a bundle, so that robots with the public key accept it",
     "teleop": "drive with the keyboard, through the running safety filter",

@@ -1,4 +1,4 @@
-"""The encoder's side of a change of bundle: it counts acknowledgements and says at which frame it happens."""
+"""The encoder's side of a change of bundle: it counts the words and says at which frame it happens."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ class EncoderSwap:
             return
         self._agreed = None
         held = self._slot.get(offer.version)
-        if held is not None and held is not self._slot.running:
+        if held is self._slot.running:
+            self._announce()  # whoever offers what runs already waits for this word
+        elif held is not None:
             self._change_to(held)
 
     def prepare(self) -> None:

@@ -49,6 +49,7 @@ def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
     assert names(bundle=bundle, sim=True) == ["sim_node", *stack]
     assert names(bundle=bundle, use_rviz=True) == [*stack, "rviz2"]
     assert names(bundle=bundle, use_monitor=False) == stack[:-1]
+    assert names(bundle=bundle, release=True) == [*stack, "release_node"]
 
 
 def test_camera_node_runs_where_the_parameters_file_lists_cameras_for_it(bundle, tmp_path):
