@@ -62,3 +62,10 @@ def test_the_soak_watches_every_process_and_answers_every_frame(measured, tmp_pa
     assert 30 < result["frames"] <= 80
     assert result["reasons"]["pass"] > 0
     assert (tmp_path / "soak.png").stat().st_size > 10_000
+
+
+def test_the_swap_benchmark_changes_the_bundle_as_often_as_asked_and_loses_no_tick(measured):
+    result = measured("swap", "--swaps", "3", "--seconds", "1")
+    assert result["swaps"] == 3
+    assert result["changing"]["ticks"] > 0
+    assert result["changing"]["lost"] == result["changing"]["answered_twice"] == 0
