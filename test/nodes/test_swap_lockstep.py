@@ -99,7 +99,7 @@ def test_one_change_after_the_other_and_every_frame_has_one_answer(family, tmp_p
         "/**/safety_filter_node:\n  ros__parameters:\n    image_timeout: 10.0\n"
     )
     options = DeployOptions(
-        sim=True, lockstep=True, bundle=str(family["a"]), seed=SEED, episodes=1, max_periods=120,
+        sim=True, lockstep=True, bundle=str(family["a"]), seed=SEED, episodes=1, max_periods=60,
         params_file=str(tmp_path / "patient.yaml"),
     )  # fmt: skip
     with probing() as probe, running(deployment(options), *NODES) as nodes:
@@ -115,6 +115,7 @@ def test_one_change_after_the_other_and_every_frame_has_one_answer(family, tmp_p
         probe.until(lambda: process.poll() is not None, "the end of the episode")
     assert process.returncode == 0
     stamps = [conversions.from_time(m.header.stamp) // PERIOD_NS for m in executed]
-    assert stamps == list(range(1, 120 + 1))
+    # Before the first frame the filter brakes, with the stamp 0.
+    assert [stamp for stamp in stamps if stamp > 0] == list(range(1, 60 + 1))
     versions = [version for version, _ in itertools.groupby(m.header.frame_id for m in latents)]
     assert len(versions) > 3 and versions[:2] == ["tiny-a", "tiny-b"]
