@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -29,7 +30,6 @@ from safe_o2o_ros.manifest import (
     MANIFEST_NAME,
     Manifest,
     manifest_from_json,
-    manifest_text,
     read_manifest_json,
 )
 
@@ -282,11 +282,10 @@ def sign_bundle(directory: Path, key: SigningKey) -> None:
 
     Raises BundleError where it cannot be read or written.
     """
-    fields = read_manifest_json(directory)
-    manifest_from_json(fields, directory)
-    fields["signature"] = key.sign(fields)
+    manifest = manifest_from_json(read_manifest_json(directory), directory)
+    signed = dataclasses.replace(manifest, signature=key.sign(json.loads(manifest.to_json())))
     try:
-        replace_file(directory / MANIFEST_NAME, manifest_text(fields).encode())
+        replace_file(directory / MANIFEST_NAME, signed.to_json().encode())
     except OSError as error:
         raise BundleError(
             f"the manifest of '{directory}' cannot be written ({error.strerror}): check its permissions"

@@ -92,6 +92,9 @@ def deployment(options: DeployOptions) -> Graph:
     watches = options.use_monitor
     if watches or (watches is None and not options.lockstep):
         nodes.append(_monitor(options, manifest, common, base))
+    if options.release:
+        given = _given(use_sim_time=common["use_sim_time"])
+        nodes.append(NodeSpec("release_node", PACKAGE, "release_node", given, respawn=options.use_respawn))
     if options.use_rviz:
         config = ("-d", _rviz_config(options))
         nodes.append(

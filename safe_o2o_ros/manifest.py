@@ -143,7 +143,7 @@ class Manifest:
         data["adapter"] = self.adapter.to_json()
         if not self.views:
             del data["views"]
-        return manifest_text(data)
+        return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
     def uses_seed(self, seed: int) -> str | None:
         """The purpose ("training", ...) `seed` was used for, or None if it is unseen."""
@@ -151,11 +151,6 @@ class Manifest:
             if any(first <= seed <= last for first, last in ranges):
                 return purpose
         return None
-
-
-def manifest_text(fields: dict[str, Any]) -> str:
-    """The fields as the indented JSON that manifest.json holds."""
-    return json.dumps(fields, indent=2, allow_nan=False) + "\n"
 
 
 def read_manifest(directory: Path) -> Manifest:

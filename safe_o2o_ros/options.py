@@ -49,6 +49,9 @@ class DeployOptions:
     use_monitor: bool | None = _option(
         None, "Start monitor_node (markers, graph's health); true except in lockstep."
     )
+    release: bool = _option(
+        False, "Start release_node: judge candidate bundles, change to them while driving, roll back."
+    )
     use_rviz: bool = _option(False, "Start RViz (needs rviz2 of a ROS 2 installation).")
     rviz_config: str | None = _option(None, "RViz configuration; the shipped one if not given.")
     finetune: bool = _option(False, "Start finetune_node: records experience and learns from it.")

@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops, soak, crashes, rendering, training, reachability, novelty, the filter."""
+"""`safe-o2o bench`: latency, stops, soak, crashes, rendering, training, reachability, novelty, filter, swap."""
 
 from __future__ import annotations
 
@@ -42,12 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "reachability",
             "novelty",
             "filter",
+            "swap",
         ),
         help="what to measure",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
     parser.add_argument("--bundle", type=Path, help="directory of a model bundle (default: the task's own)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="latency, render: how long (default: 20)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        help="latency, render: how long; swap: without changes, first (default: 20)",
+    )
+    parser.add_argument("--swaps", type=int, default=50, help="swap: changes of bundle (default: 50)")
     parser.add_argument(
         "--victim",
         choices=("camera", "encoder", "policy", "filter", "operator", "all"),
@@ -182,6 +189,13 @@ def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
             require(TRAIN)
         result = bench_crash.measure(args, path)
         bench_crash.show(result)
+    elif args.what == "swap":
+        from safe_o2o_ros.cli import bench_swap
+
+        if not 1 <= args.swaps <= 1000:
+            raise UsageError("--swaps must be between 1 and 1000")
+        result = bench_swap.measure(args, path)
+        bench_swap.show(result)
     elif args.what == "soak":
         from safe_o2o_ros.cli import bench_soak
         from safe_o2o_ros.report.soak_plot import write_soak_plot

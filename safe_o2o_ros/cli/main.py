@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "finetune": "improve a bundle in simulation as on a robot, and measure what it was worth",
     "baselines": "compare ours with other agents and without each of its parts, on one world model",
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
+    "offer": "hand a bundle to the running robot, which judges it and then drives with it; or roll back",
     "keygen": "make a pair of keys for signing bundles",
     "sign": "sign a bundle, so that robots with the public key accept it",
     "teleop": "drive with the keyboard, through the running safety filter",

@@ -1,12 +1,14 @@
 """The bundles one node holds: the running one, the one before it, and what is offered.
 
 An offer is verified, loaded and warmed up in a thread, so that no control tick waits for it; loading a
-network by its path keeps others off the interpreter for a few milliseconds at most. The node learns of the
-result in its own thread, and says it on `bundle/ready`.
+network by its path keeps others off the interpreter for a few milliseconds at most. It begins right after a
+tick, since it takes less processor time than there is until the next. The node learns of the result in its
+own thread, and says it on `bundle/ready`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ _T = TypeVar("_T")
 _MOST = 4
 """Bundles held at most. Two would do, were it not that an offer may replace another just while the encoder
 changes to that."""
+
+_PATIENCE_S = 0.5
+"""So long a quiet moment is waited for: where nothing is driven there are no ticks."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ class BundleSlot(Generic[_T]):
         """`bundle` runs, as `item`; `prepare` makes such an item of another one, in a thread.
 
         `settle`, in the node's thread, finishes a prepared item bit by bit: True = it may be acknowledged.
-        `on_held`, `on_released`: an item came, a version went. `on_offer`: every offer, before it is
-        prepared; given by the encoder, which alone does not listen to `bundle/active`.
+        `on_held`, `on_released`: an item came, a version went. `on_offer`: gets every offer in the place of
+        `consider`; given by the encoder, which alone does not listen to `bundle/active`.
         """
         self._node, self._prepare, self._settle = node, prepare, settle
         self._on_held, self._on_released, self._on_heard = on_held, on_released, on_offer
@@ -79,7 +84,9 @@ class BundleSlot(Generic[_T]):
         self._running, self._previous = bundle.version, ""
         self._job: _Job[_T] | None = None
         self._next: Offer | None = None
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bundle")
+        self._next_s = 0.0
+        self._missing: Offer | None = None
+        self._pool = ThreadPoolExecutor(1, "bundle")
         self._wake = node.create_guard_condition(lambda: None)
         self._ready = node.create_publisher(String, "bundle/ready", qos.answers())
         node.create_subscription(String, "bundle/offer", self._on_offer, qos.facts())
@@ -125,12 +132,21 @@ class BundleSlot(Generic[_T]):
             "bundle_offered": self.offered,
         }
 
-    def poll(self) -> None:
-        """Take what the thread has finished; start on what waits. Quick."""
+    def poll(self, quiet: bool) -> None:
+        """Take what the thread has finished; start on what waits. Quick.
+
+        `quiet`: a tick has just been answered, and the next is as far away as can be.
+        """
         job = self._job
         if job is not None and job.future.done():
             self._finish(job)
-        if self._job is None and self._next is not None:
+        if self._job is not None:
+            return
+        if self._missing is not None:
+            # The encoder drives with it already: nothing is as urgent.
+            offer, self._missing = self._missing, None
+            self._start(offer)
+        elif self._next is not None and (quiet or time.monotonic() - self._next_s > _PATIENCE_S):
             offer, self._next = self._next, None
             self._start(offer)
 
@@ -154,7 +170,20 @@ class BundleSlot(Generic[_T]):
             return
         if self._on_heard is not None:
             self._on_heard(offer)
-        self._consider(offer)
+        else:
+            self.consider(offer)
+
+    def consider(self, offer: Offer) -> None:
+        """Prepare an offer, or say at once what is to be said of it."""
+        held = self._held.get(offer.version)
+        driven = offer.version in (self._running, self._previous)
+        if driven and held is not None and held.sha256 != offer.sha256:
+            self.answer(offer, "a bundle of this version has driven, and its manifest is not the offered one")
+        elif offer.version == self._running:
+            self.answer(offer)
+        else:
+            # Of offers that wait, the newest counts.
+            self._next, self._next_s = offer, time.monotonic()
 
     def _on_active(self, message: String) -> None:
         """A node that was started again learns here what the encoder runs."""
@@ -164,17 +193,7 @@ class BundleSlot(Generic[_T]):
             self._node.get_logger().error(str(error))
             return
         if active.version not in (*self._held, self.offered):
-            self._consider(Offer(active.version, active.path, active.sha256))
-
-    def _consider(self, offer: Offer) -> None:
-        held = self._held.get(offer.version)
-        driven = offer.version in (self._running, self._previous)
-        if driven and held is not None and held.sha256 != offer.sha256:
-            self.answer(offer, "a bundle of this version has driven, and its manifest is not the offered one")
-        elif offer.version == self._running:
-            self.answer(offer)
-        else:
-            self._next = offer  # of offers that wait, the newest counts
+            self._missing = Offer(active.version, active.path, active.sha256)
 
     def _start(self, offer: Offer) -> None:
         held = self._held.get(offer.version)
@@ -220,8 +239,6 @@ class BundleSlot(Generic[_T]):
             except SafeO2OError as late:
                 error = late
         self._job = None
-        if self._next is not None:
-            return  # nobody waits for this answer any more
         if error is not None:
             known = isinstance(error, SafeO2OError)
             self.answer(job.offer, str(error) if known else f"it cannot be prepared: {error!r}")

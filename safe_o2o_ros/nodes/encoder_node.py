@@ -141,7 +141,7 @@ class EncoderNode(ThinNode):
             self._surprise.publish(Float32(data=float(latent.surprise)))
             self._latent.publish(conversions.to_latent_image(latent))
         # After the latent, so that it does not wait for this.
-        self._swap.prepare()
+        self._swap.prepare(quiet=latent is not None)
         wait_s = None if self._swap.holds_up else self._session.waiting_s(now_s)
         self.idle_s = 0.1 if wait_s is None else min(0.1, wait_s)
         if now_s - self._reported_s >= _DIAGNOSTICS_S:

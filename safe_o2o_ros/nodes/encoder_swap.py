@@ -1,4 +1,4 @@
-"""The encoder's side of a change of bundle: it counts acknowledgements and says at which frame it happens."""
+"""The encoder's side of a change of bundle: it counts the words and says at which frame it happens."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ SWAP_SPECS = (
     Spec("swap_timeout", 20.0, "Longest wait for all nodes to be ready for an offer, seconds.", 0.1, 600.0),
     Spec("swap_partners", list(SLOT_NODES), "Nodes that must be ready before the bundle changes."),
 )
+_REST_S = 0.002
 _CATCH_UP = 2
 """Steps that are repeated at once in the node's thread: less than the time a latent has left."""
 
@@ -49,6 +50,7 @@ class EncoderSwap:
         self._lockstep = bool(p["lockstep"])
         self._agreement = Agreement([name for name in p["swap_partners"] if name], p["swap_timeout"])
         self._agreed: Offer | None = None
+        self._heard: Offer | None = None
         self._slot = BundleSlot(
             node, bundle, Follower(encoder), self._prime, settle=self._settle, on_offer=self._on_offer
         )
@@ -74,6 +76,7 @@ class EncoderSwap:
         outcome = self._agreement.outcome(now_s)
         if outcome is not None:
             if outcome.refused:
+                self._heard = None
                 self._slot.answer(outcome.offer, outcome.refused)
             else:
                 self._agreed = outcome.offer
@@ -82,12 +85,19 @@ class EncoderSwap:
             return
         self._agreed = None
         held = self._slot.get(offer.version)
-        if held is not None and held is not self._slot.running:
+        if held is self._slot.running:
+            self._announce()  # whoever offers what runs already waits for this word
+        elif held is not None:
             self._change_to(held)
 
-    def prepare(self) -> None:
-        """Go on with what is offered, and keep it up with the running encoder."""
-        self._slot.poll()
+    def prepare(self, quiet: bool) -> None:
+        """Go on with what is offered, and keep it up with the running encoder. `quiet`: see BundleSlot."""
+        heard = self._heard
+        if heard is not None and set(self._agreement.missing()) <= {self._node.get_name()}:
+            # Last, when the others are done: together they would fill the processor, and a tick would wait.
+            self._heard = None
+            self._slot.consider(heard)
+        self._slot.poll(quiet or self._lockstep)
         waiting = self._agreement.pending or self._agreed
         held = self._slot.get(waiting.version) if waiting is not None else None
         if waiting is None or held is None or held is self._slot.running:
@@ -122,7 +132,7 @@ class EncoderSwap:
         self._active.publish(String(data=to_json(active)))
 
     def _on_offer(self, offer: Offer) -> None:
-        self._agreed = None
+        self._agreed, self._heard = None, offer
         self._agreement.propose(offer, time.monotonic())
 
     def _on_ready(self, message: String) -> None:
@@ -136,7 +146,8 @@ class EncoderSwap:
         follower = Follower(RecurrentEncoder(bundle))
         follower.warm_up()
         if not same_network(ENCODER, self._slot.running.bundle, bundle):
-            follower.follow(self._history, most=1 << 30)
+            while not follower.follow(self._history, 1):
+                time.sleep(_REST_S)  # it is in no hurry, and the ticks are
         return follower
 
     def _settle(self, follower: Follower) -> bool:

@@ -90,7 +90,7 @@ class PolicyNode(ThinNode):
         latent, self._waiting = self._waiting, None
         if latent is not None:
             self._answer(latent)
-        self._slot.poll()
+        self._slot.poll(quiet=latent is not None or self.parameters["lockstep"])
         now_s = time.monotonic()
         if now_s - self._reported_s >= _DIAGNOSTICS_S:
             self._report(now_s)

@@ -193,7 +193,7 @@ class SafetyFilterNode(ThinNode):
         if question is not None:
             self._answer(question)
         if self._slot is not None:
-            self._slot.poll()
+            self._slot.poll(quiet=question is not None or self._lockstep)
 
     def _on_tick(self) -> None:
         self._inbox.set_timeouts(timeouts(self.parameters))

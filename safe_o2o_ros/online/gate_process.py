@@ -1,8 +1,7 @@
 """The release gate as a process of its own: `python -m safe_o2o_ros.online.gate_process CONFIG.json`.
 
 It prints one line, the verdict. CONFIG: {"candidate", "running"} and, each optional or null, {"held_out",
-"trusted_key", "out", "signing_key", "bounds"}. A bundle that passed is another one, since its thresholds are
-this robot's: `signing_key` signs it for nodes that want a signature.
+"trusted_key", "out", "bounds"}.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from safe_o2o_ros.bundle import sign_bundle
 from safe_o2o_ros.errors import SafeO2OError, UsageError
 from safe_o2o_ros.online.gate import Bounds, judge
-from safe_o2o_ros.online.signature import SigningKey, TrustedKey
+from safe_o2o_ros.online.signature import TrustedKey
 
 
 def main(argv: list[str]) -> int:
@@ -24,9 +22,8 @@ def main(argv: list[str]) -> int:
         if len(argv) != 1:
             raise UsageError("give one file: the gate's configuration as JSON")
         config = _read(Path(argv[0]))
-        paths = {name: _path(config, name) for name in ("held_out", "out", "trusted_key", "signing_key")}
+        paths = {name: _path(config, name) for name in ("held_out", "out", "trusted_key")}
         trusted = None if paths["trusted_key"] is None else TrustedKey(paths["trusted_key"])
-        signer = None if paths["signing_key"] is None else SigningKey(paths["signing_key"])
         verdict = judge(
             Path(config["candidate"]),
             Path(config["running"]),
@@ -35,8 +32,6 @@ def main(argv: list[str]) -> int:
             Bounds(**config.get("bounds", {})),
             trusted,
         )
-        if signer is not None and verdict.passed and paths["out"] is not None:
-            sign_bundle(paths["out"], signer)
     except SafeO2OError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

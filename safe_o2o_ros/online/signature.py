@@ -17,6 +17,8 @@ from safe_o2o_ros.errors import BundleSignatureError, MissingExtraError, Signatu
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+    from safe_o2o_ros.manifest import Manifest
+
 FIELD = "signature"
 _CONTEXT = b"safe_o2o_ros bundle manifest\n"
 """Stands before what is signed: a signature for this is one for nothing else."""
@@ -57,6 +59,14 @@ class TrustedKey:
                 f"the signature of bundle '{where}' is not by {self._path}: its manifest was changed after "
                 "signing, or another key has signed it"
             ) from error
+
+
+def check_manifest(key: Path, manifest: Manifest) -> None:
+    """Check a manifest that was read before, by the public key in a file.
+
+    Raises BundleSignatureError, SignatureKeyError, MissingExtraError.
+    """
+    TrustedKey(key).verify(json.loads(manifest.to_json()), manifest.version)
 
 
 class SigningKey:

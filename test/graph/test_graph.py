@@ -49,6 +49,7 @@ def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
     assert names(bundle=bundle, sim=True) == ["sim_node", *stack]
     assert names(bundle=bundle, use_rviz=True) == [*stack, "rviz2"]
     assert names(bundle=bundle, use_monitor=False) == stack[:-1]
+    assert names(bundle=bundle, release=True) == [*stack, "release_node"]
 
 
 def test_finetune_node_is_started_where_it_is_asked_for_and_the_filter_then_speaks_every_tick(bundle):

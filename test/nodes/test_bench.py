@@ -78,3 +78,10 @@ def test_every_acknowledged_transition_outlives_kills_of_recorder_and_learner(me
     for kind in ("frames", "actions", "rewards", "costs"):
         assert result[f"{kind}_checked"] > 50
         assert result[f"{kind}_different"] == 0
+
+
+def test_the_swap_benchmark_changes_the_bundle_as_often_as_asked_and_loses_no_tick(measured):
+    result = measured("swap", "--swaps", "3", "--seconds", "1")
+    assert result["swaps"] == 3
+    assert result["changing"]["ticks"] > 0
+    assert result["changing"]["lost"] == result["changing"]["answered_twice"] == 0
