@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops, soak, crashes, rendering, training, reachability, novelty, filter, swap."""
+"""`safe-o2o bench`: latency, stops, soak, crashes, changes, rendering, training, reachability, the filter."""
 
 from __future__ import annotations
 
