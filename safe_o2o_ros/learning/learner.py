@@ -189,7 +189,12 @@ class Learner:
         """The exporter runs once; after that only weights are exchanged."""
         place = self.work / "policy-template.onnx"
         if not self._exported:
-            graph = self._graph(agent)
+            # Of random weights: the exporter would store equal tensors, as untrained norms are, only once.
+            any_agent = copy.deepcopy(agent)
+            with torch.no_grad():
+                for parameter in any_agent.parameters():
+                    parameter.normal_()
+            graph = self._graph(any_agent)
             if isinstance(graph, OnlineGraph):
                 parent = (self.bundle.path / POLICY).read_bytes()
                 template = expanded_policy(parent, graph, self.manifest.latent.size)
