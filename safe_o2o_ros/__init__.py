@@ -26,6 +26,12 @@ Learning, offline::
       learning/methods.py          other agents on the same latents (cli/baselines.py)
       world_model/export.py, learning/package.py --> bundle.py, manifest.py --> the three networks above
 
+Learning, online::
+
+    topics --online/joining.py--> data/experience.py --learning/online_worker.py--> learning/learner.py
+      unpack.py (bundle -> networks), experience.py (latents), online_phase.py, world_model/expansion.py
+      --> candidate --online/gate.py--> online/offer.py --> the running nodes (cli/finetune.py: in simulation)
+
 Around it: options.py, base.py -> graph.py (nodes and parameters, once) -> launch/deploy.launch.py or
 processes.py; report/ (logs -> numbers, plot, video, page); bootstrap.py (how sure a mean is); monitor/
 (topics -> shapes for RViz, who is silent); cli/ (composition); errors.py (what can go wrong, named).

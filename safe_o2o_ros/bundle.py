@@ -40,6 +40,8 @@ ENCODER = "encoder.onnx"
 POLICY = "policy.onnx"
 SAFETY = "safety.onnx"
 NETWORKS = (ENCODER, POLICY, SAFETY)
+GOLDEN = "golden.npz"
+"""Optional file: latents and commands, and what the networks gave for them where they were trained."""
 
 _PROBE_COMMANDS = 3
 """Commands scored by a probe step: more than one, since the filter scores many at a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,13 +52,15 @@ class Driver(Protocol):
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
 
-    def __init__(self, bundle: Bundle, mode: Mode) -> None:
-        """`bundle` must have been loaded with all networks."""
+    def __init__(self, bundle: Bundle, mode: Mode, exploration: float = 0.0, seed: int = 0) -> None:
+        """`bundle` must have been loaded with all networks; `exploration`, `seed`: see ExpansionPolicy."""
         manifest = bundle.manifest
         self._spec = manifest.image
-        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle)
+        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle, seed, exploration)
         self.latent: Latent | None = None
         """The newest, None before the first."""
+        self.proposal: Proposal | None = None
+        """The newest: who proposed, and what."""
         self._filter = bundle_filter(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s))
         self.reset(0)
 
@@ -66,7 +69,7 @@ class BundleDriver:
         self._state, self._policy_state = self._encoder.initial(), self._policy.initial()
         self._filter.reset()
         self._executed = self._filter.last_action
-        self.latent = None
+        self.latent, self.proposal = None, None
 
     def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
         """See Driver."""
@@ -74,6 +77,7 @@ class BundleDriver:
         self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
         self.latent = latent
         self._policy_state, proposal = self._policy.step(self._policy_state, latent)
+        self.proposal = proposal
         decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
         self._executed = decision.action
         return Tick(proposal.action, decision, latent.surprise)
@@ -209,11 +213,17 @@ def check_bundle_fits(bundle: Bundle, env: Any) -> None:
 
 
 def drive_episode(
-    env: Any, driver: Driver, seed: int, top_size: int = 0, keep_images: bool = False
+    env: Any,
+    driver: Driver,
+    seed: int,
+    top_size: int = 0,
+    keep_images: bool = False,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> EpisodeLog:
     """One episode from `env.reset(seed)` to its end.
 
-    `top_size`: pixels of the view from above to keep, 0 for none.
+    `top_size`: pixels of the view from above to keep, 0 for none. `watch` gets every observation, the one
+    after the last action too.
     """
     observation, info = env.reset(seed=seed)
     driver.reset(seed)
@@ -223,6 +233,8 @@ def drive_episode(
     stamp_ns, done = 0, False
     while not done:
         stamp_ns += period_ns
+        if watch is not None:
+            watch(observation)
         state = base.privileged_state()
         top = base.render_top(top_size) if top_size else None
         recorder.frame(observation if keep_images else {}, state.position, state.yaw, top)
@@ -231,4 +243,6 @@ def drive_episode(
         observation, reward, terminated, truncated, info = env.step(tick.decision.action)
         recorder.outcome(float(reward), float(info["cost"]))
         done = terminated or truncated
+    if watch is not None:
+        watch(observation)
     return recorder.finish(info)

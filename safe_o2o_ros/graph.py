@@ -82,6 +82,8 @@ def deployment(options: DeployOptions) -> Graph:
         "use_sim_time": options.lockstep or None if options.use_sim_time is None else options.use_sim_time,
     }
     stack = _stack(options, common, base)
+    if options.finetune:
+        stack.append(_finetuner(options, common))
     nodes = [_simulator(options, manifest, common, base, stack)] if options.sim else []
     nodes += stack
     serves = options.use_camera_node
@@ -126,7 +128,8 @@ def _stack(options: DeployOptions, common: dict[str, Any], base: Base) -> list[N
         adapter=adapter,
         start_enabled=True if options.sim and options.start_enabled is None else options.start_enabled,
         enable_stamped_cmd_vel=_stamped(options, base),
-        state_every_tick=True if options.record_dir else None,
+        # A record of every period needs a word on every command.
+        state_every_tick=True if options.record_dir or options.finetune else None,
         use_e_stop=True if "e_stop" in base.topics else None,
         base_frame_id=base.base_frame_id,
         **base.limits,
@@ -164,6 +167,22 @@ def _simulator(
         **_frames(base),
     )
     return NodeSpec("sim_node", PACKAGE, "sim_node", given, essential=True)
+
+
+def _finetuner(options: DeployOptions, common: dict[str, Any]) -> NodeSpec:
+    if common["bundle"] is None:
+        raise UsageError("finetune needs a bundle: it says what the cameras and actions are")
+    store = options.experience_dir
+    given = _given(
+        **common,
+        variant=options.variant,
+        experience_dir=str(Path(store).absolute()) if store else None,
+        train=options.train,
+        # The simulator says both in every period.
+        require_outcomes=True if options.sim else None,
+    )
+    respawn = options.use_respawn and not options.lockstep
+    return NodeSpec("finetune_node", PACKAGE, "finetune_node", given, respawn=respawn)
 
 
 def _lists_cameras(params_file: Path) -> bool:

@@ -28,7 +28,7 @@ ALLOWED_IN: dict[str, tuple[str, ...]] = {
 }
 """External package -> places inside the package that may import it ("ros": rclpy and all messages)."""
 
-STAGES = {"perception", "policy", "safety", "data", "sim", "world_model", "learning"}
+STAGES = {"perception", "policy", "safety", "data", "sim", "world_model", "learning", "online"}
 ENDS = {"nodes", "cli", "evaluation", "monitor"}
 FORBIDDEN: dict[str, set[str]] = {
     "": STAGES | ENDS | {"report"},
@@ -37,8 +37,8 @@ FORBIDDEN: dict[str, set[str]] = {
     "safety": (STAGES | ENDS | {"report"}) - {"safety"},
     "sim": (STAGES | ENDS | {"report"}) - {"sim"},
     "data": (STAGES | ENDS | {"report"}) - {"data", "perception"},
-    "world_model": {"learning", "data", "sim", "report"} | ENDS,
-    "learning": {"sim", "report"} | ENDS,
+    "world_model": {"learning", "data", "sim", "report", "online"} | ENDS,
+    "learning": {"sim", "report", "online"} | ENDS,
     "online": {"sim", "world_model", "learning", "report"} | ENDS,
     "monitor": (STAGES | ENDS | {"report"}) - {"monitor"},
     "report": {"learning", "world_model"} | ENDS,
@@ -97,6 +97,15 @@ def test_every_subpackage_has_a_rule() -> None:
 
 def test_external_packages_are_imported_only_where_they_belong() -> None:
     assert [v for path in MODULES for v in external_violations(path)] == []
+
+
+def test_the_online_part_needs_neither_ros_nor_torch() -> None:
+    """Not even by what it imports: it runs where only a deployment is installed."""
+    modules = [f"{PACKAGE}.online.{path.stem}" for path in sorted((ROOT / PACKAGE / "online").glob("*.py"))]
+    heavy = ["torch", "rclpy", "std_msgs", "mujoco"]
+    code = f"import sys, {', '.join(modules)}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 def test_subpackages_import_one_way() -> None:

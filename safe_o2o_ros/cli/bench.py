@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops, a soak, rendering, training, reachability, novelty, filter, swaps."""
+"""`safe-o2o bench`: latency, stops, soak, crashes, changes, rendering, training, reachability, the filter."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ HOPS = (
     ("total: image published -> cmd_vel received", "image", "cmd_vel_received"),
 )
 """Name, event it starts at (None = capture), event it ends at."""
+ALONE = ("render", "training", "reachability", "novelty", "filter")
+"""What is measured without a graph."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "latency",
             "stop",
             "soak",
+            "crash",
             "render",
             "training",
             "reachability",
@@ -59,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop: what is killed with SIGKILL (default: encoder)",
     )
     parser.add_argument("--repeats", type=int, default=20, help="stop, training: how often (default: 20)")
+    parser.add_argument("--rounds", type=int, default=100, help="crash: kills (default: 100)")
+    parser.add_argument("--learner", help="crash: command of another learner (default: the package's)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
     parser.add_argument(
         "--plot", type=Path, help="soak, reachability: draw it here (default: soak.png, avoid_set.png)"
@@ -91,13 +96,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    alone = {
-        "render": _render,
-        "training": _training,
-        "reachability": _reachability,
-        "novelty": _novelty,
-        "filter": _filter,
-    }
+    alone = dict(zip(ALONE, (_render, _training, _reachability, _novelty, _filter), strict=True))
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
@@ -169,7 +168,7 @@ def _filter(args: argparse.Namespace) -> dict[str, Any]:
 def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
     """What drives the graph with a bundle."""
     from safe_o2o_ros.bundle import load_bundle
-    from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, require
+    from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, TRAIN, require
 
     require(ROS, SIM, INFERENCE)
     path = args.bundle or default_bundle(args.task)
@@ -181,6 +180,15 @@ def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
             raise UsageError("--repeats must be between 1 and 1000")
         result = bench_stop.measure(args, path)
         bench_stop.show(result)
+    elif args.what == "crash":
+        from safe_o2o_ros.cli import bench_crash
+
+        if not 1 <= args.rounds <= 100_000:
+            raise UsageError("--rounds must be between 1 and 100000")
+        if not args.learner:
+            require(TRAIN)
+        result = bench_crash.measure(args, path)
+        bench_crash.show(result)
     elif args.what == "swap":
         from safe_o2o_ros.cli import bench_swap
 

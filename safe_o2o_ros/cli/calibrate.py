@@ -113,7 +113,7 @@ def _drive(
 def choose(driven: list[Driven], manifest: Any, args: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Thresholds, and what they rest on."""
     from safe_o2o_ros.learning.calibrate import novelty_levels
-    from safe_o2o_ros.learning.conformal import conformal_threshold
+    from safe_o2o_ros.safety.conformal import conformal_threshold
     from safe_o2o_ros.safety.novelty import window_of
 
     judged = [one.judged(args.horizon) for one in driven]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from safe_o2o_ros.learning.conformal import Judged
+    from safe_o2o_ros.safety.conformal import Judged
 
 LEAST_THRESHOLD, MOST_THRESHOLD = 0.1, 0.8
 """Between these the threshold of every episode is drawn, evenly in the logarithm."""
@@ -47,7 +47,7 @@ class Driven:
 
     def judged(self, horizon: int) -> Judged:
         """For the conformal threshold."""
-        from safe_o2o_ros.learning.conformal import Judged, events
+        from safe_o2o_ros.safety.conformal import Judged, events
 
         return Judged(self.risk, events(self.cost, horizon), self.threshold)
 

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "collect": "record demonstrations of a simulated task into a segment store",
     "pretrain": "train a world model and a policy on a segment store and write a bundle",
     "calibrate": "set a bundle's thresholds by driving behind its filter, and check what they promise",
+    "finetune": "improve a bundle in simulation as on a robot, and measure what it was worth",
     "baselines": "compare ours with other agents and without each of its parts, on one world model",
     "deploy": "start the deployment graph as plain processes (where ros2 launch is absent)",
     "offer": "hand a bundle to the running robot, which judges it and then drives with it; or roll back",

@@ -13,7 +13,7 @@ import json
 import struct
 import zlib
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from safe_o2o_ros.errors import CorruptRecordError, UsageError
 
 IMAGE_CODECS = ("png", "jpeg", "zlib", "raw")
 _LENGTH = struct.Struct("<I")
+_LONGEST_HEADER = 1 << 20
 _TILES = 16
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 # Full-resolution colour: a subsampled one bleeds from frame to frame at the edges of the tiles.
@@ -59,6 +60,16 @@ def decode_meta(payload: bytes) -> dict[str, Any]:
     """Only the metadata; no array is touched."""
     meta: dict[str, Any] = _header(payload)[0]["meta"]
     return meta
+
+
+def peek_meta(file: BinaryIO) -> dict[str, Any]:
+    """The metadata of the payload that starts where `file` stands; reads no array.
+
+    Raises CorruptRecordError; checksums are not looked at.
+    """
+    start = file.read(_LENGTH.size)
+    length = _LENGTH.unpack(start)[0] if len(start) == _LENGTH.size else 0
+    return decode_meta(start + file.read(min(length, _LONGEST_HEADER)))
 
 
 def decode(

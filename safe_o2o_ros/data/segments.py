@@ -38,7 +38,8 @@ def _segments(directory: Path) -> list[Path]:
     return sorted(directory.glob(f"*{_SUFFIX}"))
 
 
-def _summary(paths: Sequence[Path], scans: Sequence[SegmentScan]) -> Recovery:
+def _summary(paths: Sequence[Path], scans: Sequence[SegmentScan], evicted: bool = False) -> Recovery:
+    """`evicted`: whole segments may have been deleted on purpose."""
     damaged = [
         f"{path.name}: bytes {start} to {end} are not a record"
         for path, found in zip(paths, scans, strict=True)
@@ -47,7 +48,7 @@ def _summary(paths: Sequence[Path], scans: Sequence[SegmentScan]) -> Recovery:
     for path, found in list(zip(paths, scans, strict=True))[:-1]:
         if found.tail:
             damaged.append(f"{path.name}: its last {found.tail} bytes are not a record")
-    damaged += _missing(paths, scans)
+    damaged += [] if evicted else _missing(paths, scans)
     tail = scans[-1].tail if scans else 0
     for sentence in damaged:
         _LOG.warning("%s", sentence)
@@ -76,9 +77,14 @@ def _missing(paths: Sequence[Path], scans: Sequence[SegmentScan]) -> list[str]:
 class SegmentWriter:
     """The one writer of a store; a second one in any process is refused with StoreError."""
 
-    def __init__(self, directory: Path, segment_bytes: int = DEFAULT_SEGMENT_BYTES) -> None:
-        """Open or create; a segment is closed when it has grown past `segment_bytes`."""
-        self._directory = directory
+    def __init__(
+        self, directory: Path, segment_bytes: int = DEFAULT_SEGMENT_BYTES, evicted: bool = False
+    ) -> None:
+        """Open or create; a segment is closed when it has grown past `segment_bytes`.
+
+        `evicted`: whole segments are deleted by design, so ids that are in no file are no damage.
+        """
+        self._directory, self._evicted = directory, evicted
         self._limit = segment_bytes
         self._file: int | None = None
         try:
@@ -102,7 +108,7 @@ class SegmentWriter:
     def _open_last(self) -> None:
         paths = _segments(self._directory)
         scans = [scan(path) for path in paths]
-        self.recovery = _summary(paths, scans)
+        self.recovery = _summary(paths, scans, self._evicted)
         self._next = 1 + max((r.sequence for s in scans for r in s.records), default=-1)
         self._number = int(paths[-1].stem) if paths else -1
         if not paths:
@@ -116,18 +122,28 @@ class SegmentWriter:
         except OSError as error:
             raise StoreError(f"segment {paths[-1]} cannot be opened for writing ({error})") from error
 
+    @property
+    def current(self) -> Path:
+        """The segment that is written."""
+        return self._directory / f"{self._number:08d}{_SUFFIX}"
+
     def _rotate(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        self._number += 1
-        path = self._directory / f"{self._number:08d}{_SUFFIX}"
+        # The old segment stays open until the new one is there: on a full disk that may take a while.
+        path = self._directory / f"{self._number + 1:08d}{_SUFFIX}"
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            self._size = 0
-            sync_directory(self._directory)
+            # It may be there: made by an attempt that failed behind its creation, and empty then.
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreError(f"segment {path} cannot be created ({error})") from error
+        try:
+            sync_directory(self._directory)
+        except OSError as error:
+            os.close(file)
+            raise StoreError(f"segment {path} cannot be created ({error})") from error
+        if self._file is not None:
+            os.close(self._file)
+        self._file, self._size = file, 0
+        self._number += 1
 
     def append(self, payload: bytes) -> int:
         """Write one record; returns its id once it is on disk."""
@@ -153,7 +169,7 @@ class SegmentWriter:
                 ids.append(self._next + len(ids))
             os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, self._size)
+            self._cut_back()
             raise StoreError(
                 f"store {self._directory} cannot be written ({error}); earlier records are safe, "
                 "free space and retry"
@@ -161,6 +177,14 @@ class SegmentWriter:
         self._size = end
         self._next += len(ids)
         return ids
+
+    def _cut_back(self) -> None:
+        assert self._file is not None
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError as error:
+            # The next append writes over what is left there, and a reader takes it for an unfinished one.
+            _LOG.warning("%s cannot be cut back to its last whole record (%s)", self.current, error)
 
     def close(self) -> None:
         """Release the files and the lock; may be called twice."""

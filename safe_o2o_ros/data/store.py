@@ -102,14 +102,8 @@ class EpisodeWriter:
         self._segments = SegmentWriter(directory, segment_bytes)
         self.recovery = self._segments.recovery
         try:
-            if (directory / "manifest.json").exists():
-                present = read_manifest(directory)
-                if not manifest.same_data(present):
-                    raise StoreError(
-                        f"store {directory} holds {present.task} data with another robot, camera set, "
-                        "variant or period; write to another directory"
-                    )
-            _write_manifest(directory, manifest)
+            check_same_data(directory, manifest)
+            write_manifest(directory, manifest)
         except StoreError:
             self._segments.close()
             raise
@@ -217,7 +211,20 @@ def read_manifest(directory: Path) -> Manifest:
         raise StoreError(f"{path} is not the manifest of a store ({error}); check the path") from error
 
 
-def _write_manifest(directory: Path, manifest: Manifest) -> None:
+def check_same_data(directory: Path, manifest: Manifest) -> None:
+    """Raises StoreError where the store at `directory` holds data that `manifest` does not fit."""
+    if not (directory / "manifest.json").exists():
+        return
+    present = read_manifest(directory)
+    if not manifest.same_data(present):
+        raise StoreError(
+            f"store {directory} holds {present.task} data with another robot, camera set, "
+            "variant or period; write to another directory"
+        )
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Replace the manifest in one step on disk. Raises StoreError."""
     path = directory / "manifest.json"
     draft = path.with_suffix(".json.tmp")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from safe_o2o_ros.learning.agent import Agent, Multiplier
 from safe_o2o_ros.learning.config import PretrainConfig
 from safe_o2o_ros.learning.reach_phase import binary_reach_losses
 from safe_o2o_ros.learning.trainer import cosine
-from safe_o2o_ros.learning.transitions import Transitions
 from safe_o2o_ros.world_model.model import WorldModel
 from safe_o2o_ros.world_model.rssm import RSSMState
 
@@ -38,6 +38,14 @@ VALUE_DRAWS = 2
 """Actions over which the value of a state is averaged, the policy gradient's baseline."""
 
 
+class Batches(Protocol):
+    """Where transitions come from; see Transitions."""
+
+    def draw(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> dict[str, Tensor]:
+        """A random batch; of those drawn only `part` is returned."""
+        ...
+
+
 class AgentPhase:
     """Updates of all critics and of the actor."""
 
@@ -46,13 +54,15 @@ class AgentPhase:
     def __init__(
         self,
         agent: Agent,
-        world_model: WorldModel,
-        data: Transitions,
+        world_model: WorldModel | None,
+        data: Batches,
         config: PretrainConfig,
         device: str,
         action_repeat: int = 1,
     ) -> None:
-        """`action_repeat`: control steps per control period, the unit of the limit on cost."""
+        """`world_model`: None, nothing is imagined. `action_repeat`: control steps per control period, the
+        unit of the limit on cost.
+        """
         self.agent, self.world_model, self.data = agent, world_model, data
         self.config, self.device = config, device
         c = config.agent
@@ -82,12 +92,12 @@ class AgentPhase:
         c = self.config.agent
         rng = np.random.default_rng((self.config.seed, 1, step))
         batch = {k: v.to(self.device) for k, v in self.data.draw(rng, c.batch, self.part).items()}
-        for group in (*self.critic_optimiser.param_groups, *self.actor_optimiser.param_groups):
-            group["lr"] = cosine(step, c.steps, 1, c.learning_rate, 0.1 * c.learning_rate)
-        evaluates, acts = step >= c.evaluation_from * c.steps, step >= c.actor_from * c.steps
+        for group, rate in zip(self._groups(), self.rates(step), strict=True):
+            group["lr"] = rate
+        evaluates, acts = self.stage(step)
         dreams = acts and c.actor_learns == "imagination"
         imagined = None
-        if dreams or (evaluates and step % c.imagine_every == 0):
+        if self.world_model is not None and (dreams or (evaluates and step % c.imagine_every == 0)):
             imagined = self.imagine(batch["feature"][: max(1, c.imagine_batch // distributed.world())])
         terms = {}
         if c.in_sample or evaluates:
@@ -105,6 +115,20 @@ class AgentPhase:
             self.actor_optimiser.step()
             terms |= {"actor": loss, **extra}
         return {k: v.detach() for k, v in terms.items()}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [*self.critic_optimiser.param_groups, *self.actor_optimiser.param_groups]
+
+    def rates(self, step: int) -> tuple[float, float]:
+        """Learning rates of critics and actor."""
+        c = self.config.agent
+        rate = cosine(step, c.steps, 1, c.learning_rate, 0.1 * c.learning_rate)
+        return rate, rate
+
+    def stage(self, step: int) -> tuple[bool, bool]:
+        """Whether the critics that evaluate the actor train now, and whether the actor does."""
+        c = self.config.agent
+        return step >= c.evaluation_from * c.steps, step >= c.actor_from * c.steps
 
     def critic_losses(
         self, batch: dict[str, Tensor], evaluate: bool, imagined: Imagined | None
@@ -168,6 +192,7 @@ class AgentPhase:
     def imagine(self, feature: Tensor) -> Imagined:
         """Roll the actor out in the world model from data latents (B, F)."""
         agent, wm, c = self.agent, self.world_model, self.config.agent
+        assert wm is not None
         deter, probs, _ = feature.split(wm.config.parts, -1)
         shape = (wm.config.groups, wm.config.classes)
         state = RSSMState(deter, wm.rssm.mode(probs.unflatten(-1, shape)))

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.errors import StoreError
-from safe_o2o_ros.learning.conformal import soon
 from safe_o2o_ros.learning.dataset import Dataset
 from safe_o2o_ros.manifest import Thresholds
+from safe_o2o_ros.safety.conformal import soon
 from safe_o2o_ros.safety.novelty import smoothed, window_of
 
 

@@ -27,12 +27,17 @@ class ImageInput:
         image_qos: str,
         callback: Callable[[Any], None],
         compressed: bool = False,
+        depth: int = 1,
     ) -> None:
-        """`callback` gets Image messages, and with `compressed` also CompressedImage ones."""
+        """`callback` gets Image messages, and with `compressed` also CompressedImage ones.
+
+        `depth`: so many wait where they come faster than they are taken.
+        """
         self._node = node
         self._callback = callback
         self._topic = topic
         self._auto = image_qos == "auto"
+        self._depth = depth
         # Best effort hears every publisher; it is raised to reliable once one offers that.
         self.reliable = image_qos == "reliable"
         """Lost messages are sent again."""
@@ -76,7 +81,7 @@ class ImageInput:
             self._kind,
             self._topic,
             self._callback,
-            qos.images(self.reliable),
+            qos.images(self.reliable, self._depth),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible),
         )
 

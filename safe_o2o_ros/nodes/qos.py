@@ -14,9 +14,9 @@ def _profile(depth: int, reliable: bool, latched: bool = False) -> QoSProfile:
     )
 
 
-def images(reliable: bool) -> QoSProfile:
-    """Camera frames: only the newest counts."""
-    return _profile(1, reliable)
+def images(reliable: bool, depth: int = 1) -> QoSProfile:
+    """Camera frames: only the newest counts, except where they are recorded (`depth`)."""
+    return _profile(depth, reliable)
 
 
 def pipeline(lockstep: bool) -> QoSProfile:
@@ -41,6 +41,11 @@ def answers() -> QoSProfile:
 def series(lockstep: bool) -> QoSProfile:
     """Values of which none may be lost. Lockstep latches them as `pipeline` does."""
     return _profile(50, reliable=True, latched=lockstep)
+
+
+def receipts() -> QoSProfile:
+    """What was stored: every one counts, and a late joiner learns of the last."""
+    return _profile(50, reliable=True, latched=True)
 
 
 def plots() -> QoSProfile:

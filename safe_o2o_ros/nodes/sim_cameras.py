@@ -30,7 +30,8 @@ class SimCameras:
         self._frames, self._faults = frames, faults
         self._mounts = world.mounts
         self._damage = CameraFaults(world.options.seed)
-        profile = qos.images(lockstep)
+        # Deep in lockstep: who records there may be slower than the one that is waited for.
+        profile = qos.images(lockstep, 50 if lockstep else 1)
         names = world.options.cameras
         self.images = {n: node.create_publisher(Image, f"{n}/image_raw", profile) for n in names}
         self._infos = {n: node.create_publisher(CameraInfo, f"{n}/camera_info", profile) for n in names}

@@ -21,6 +21,10 @@ from safe_o2o_ros.nodes.sim_world import SimWorld
 from safe_o2o_ros.report.record import episode_record
 from safe_o2o_ros.types import Decision, FloatArray
 
+RECORDER = "finetune_node"
+"""A partner that hears frames, rewards and costs, and sends nothing that the simulator waits for."""
+_FLUSH_S = 2.0
+
 
 @dataclass(frozen=True)
 class LockstepOptions:
@@ -59,6 +63,8 @@ class Lockstep:
         self._period_ns = round(world.period_s * 1e9)
         self._stamp_ns = 0
         self._driving = False
+        self._over = False
+        """The frame that waits is the one after the episode's last action: its answer drives nothing."""
         self._answers = _Answers()
         self.finished = False
         """All episodes are driven."""
@@ -83,7 +89,10 @@ class Lockstep:
                 self._driving = True
                 self._start_episode()
         elif answers.executed is not None and not self._owing():
-            self._step(answers.executed)
+            if self._over:
+                self._next_episode()
+            else:
+                self._step(answers.executed)
         if time.monotonic() - self._answers.since_s > self._options.timeout_s:
             self._fail()
 
@@ -118,7 +127,16 @@ class Lockstep:
             log = world.log()
             log.save(self._options.record_dir / f"episode_{world.episode:04d}.npz")
             self._tell("episode", **episode_record(log))
-        if world.episode + 1 >= self._options.episodes:
+        # Who records transitions needs what the last action led to. Its answer is awaited, or it would reach
+        # nodes that have begun the next episode.
+        self._over = True
+        self._publish()
+
+    def _next_episode(self) -> None:
+        self._over = False
+        if self._world.episode + 1 >= self._options.episodes:
+            if RECORDER in self._options.partners:
+                self._output.flush(_FLUSH_S)
             self.finished = True
         else:
             self._start_episode()
@@ -180,9 +198,13 @@ class Lockstep:
         for partner in self._options.partners:
             if partner not in names:
                 return f"{partner} has not joined the graph"
+        records = RECORDER in self._options.partners
         for camera, publisher in self._output.cameras.items():
+            if publisher.get_subscription_count() < 1 + records:
+                return f"{'not every' if records else 'no'} node listens to the camera '{camera}'"
+        for topic, publisher in self._output.outcomes.items() if records else ():
             if publisher.get_subscription_count() < 1:
-                return f"no node listens to the camera '{camera}'"
+                return f"{RECORDER} does not listen to '{topic}'"
         if self._output.episode.get_subscription_count() < len(self._options.partners):
             return "not every node listens to 'episode'"
         topics = ["latent", "cmd_vel_nominal", "executed_cmd"]

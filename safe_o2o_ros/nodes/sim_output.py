@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from nav_msgs.msg import Odometry
@@ -42,6 +43,8 @@ class SimOutput:
         self._odom = node.create_publisher(Odometry, "odom", qos.series(False))
         self._reward = node.create_publisher(Float32, "reward", qos.series(False))
         self._cost = node.create_publisher(Float32, "cost", qos.series(False))
+        self.outcomes = {"reward": self._reward, "cost": self._cost}
+        """Publishers of what every period brings."""
         self._node = node
         self._bumper: Publisher | None = None
         self._motion: Motion | None = None
@@ -51,6 +54,12 @@ class SimOutput:
         """Publish an episode event; True once every listener has it."""
         self.episode.publish(String(data=text))
         return bool(self.episode.wait_for_all_acked(Duration(seconds=timeout_s)))
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until frames and outcomes have arrived, or for the timeout."""
+        deadline = time.monotonic() + timeout_s
+        for publisher in (*self.outcomes.values(), *self.cameras.values()):
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
     def outcome(self, outcome: Outcome) -> None:
         """Publish what the last period brought."""

@@ -49,6 +49,8 @@ class Realtime:
         self._period_ns = round(world.period_s * 1e9)
         # Simulated time starts at one period: ROS reads zero as "no clock yet".
         self._sim_ns = self._period_ns if publish_clock else None
+        self._over = False
+        """The newest frame is the one after the episode's last action."""
         self.finished = False
         """All episodes are driven."""
         kind = TwistStamped if stamped else Twist
@@ -88,17 +90,19 @@ class Realtime:
         self._pace.tick(self._ticked_ns)
         if self._sim_ns is not None:
             self._sim_ns += self._period_ns
+        if self._over:
+            self._over = False
+            self._start_episode()
+            return
         action = self._base.drive(time.monotonic(), self._faults().action_latency)
         outcome = self._world.step(action)
         self._output.outcome(outcome)
-        if not outcome.ending:
-            self._output.frame(self._now_ns())
-            return
-        self._output.event(outcome.ending, timeout_s=0.0)
-        if self._episodes and self._world.episode + 1 >= self._episodes:
-            self.finished = True
-        else:
-            self._start_episode()
+        if outcome.ending:
+            self._output.event(outcome.ending, timeout_s=0.0)
+            # The next one starts a period later: what the last action led to must be seen, too.
+            self._over = True
+            self.finished = bool(self._episodes) and self._world.episode + 1 >= self._episodes
+        self._output.frame(self._now_ns())
 
     def _on_clock(self) -> None:
         """Between two ticks simulated time goes on with the wall's, up to just before the next tick."""

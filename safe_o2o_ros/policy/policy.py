@@ -12,9 +12,11 @@ import numpy as np
 
 from safe_o2o_ros.bundle import POLICY, Bundle
 from safe_o2o_ros.errors import NonFiniteError
-from safe_o2o_ros.types import Latent, Proposal
+from safe_o2o_ros.types import FloatArray, Latent, Proposal
 
 SOURCES = ("offline", "online")
+EXPLORE_TICKS, EXPLORE_SHARE = 6, 0.4
+"""Noise is held so many ticks, or it would average out, and only this share of such stretches has any."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,17 @@ class PolicyState:
 class ExpansionPolicy:
     """Deterministic given bundle, latents, seed and tick."""
 
-    def __init__(self, bundle: Bundle, seed: int = 0) -> None:
-        """`bundle` must have been loaded with its policy."""
+    def __init__(self, bundle: Bundle, seed: int = 0, exploration: float = 0.0) -> None:
+        """`bundle` must have been loaded with its policy.
+
+        `exploration`: standard deviation, in effective actions, of noise that is added while experience is
+        gathered: without it nothing new is ever tried, and a policy that dithers somewhere dithers on. The
+        safety filter stands behind it. 0 when driving in earnest.
+        """
         self._network = bundle.networks[POLICY]
         self._adapter = bundle.manifest.adapter
         self._expansion = bundle.manifest.expansion
-        self._seed = seed
+        self._seed, self._exploration = seed, exploration
         self.version = bundle.version
 
     def initial(self) -> PolicyState:
@@ -57,8 +64,18 @@ class ExpansionPolicy:
             best = self._choose(scores, state.tick)
             if best != chosen:
                 chosen, held = best, 0
-        raw = self._adapter.raw(actions[chosen])
+        raw = self._adapter.raw(self._explored(actions[chosen], state.tick))
         return PolicyState(chosen, held, state.tick + 1), Proposal(latent.stamp_ns, raw, SOURCES[chosen])
+
+    def _explored(self, action: FloatArray, tick: int) -> FloatArray:
+        """The action with the noise of this stretch of ticks; most stretches have none."""
+        if self._exploration <= 0.0:
+            return action
+        rng = np.random.default_rng((self._seed, 1, tick // EXPLORE_TICKS))
+        if rng.random() >= EXPLORE_SHARE:
+            return action
+        noise = self._exploration * rng.standard_normal(action.shape)
+        return np.clip(action + noise, -1.0, 1.0).astype(np.float32)
 
     def _choose(self, scores: np.ndarray, tick: int) -> int:
         temperature = self._expansion.temperature

@@ -153,6 +153,8 @@ class Prices:
     """Who chooses, see PolicyGraph: "critics", "certified", or "likeliest"."""
     certified: float = 1.0
     """Risk up to which a proposal is certified."""
+    score: float = 0.0
+    """Nats of likelihood that one unit of score is worth in the choice by certification; 0: nothing."""
 
 
 class PolicyGraph(nn.Module):
@@ -206,16 +208,22 @@ class PolicyGraph(nn.Module):
             worth = torch.cat([likely, torch.full_like(anything[..., 0], UNLIKELY_NATS)], 1)
             risk = self.choose_risk(latent.unsqueeze(1).expand(-1, actions.shape[1], -1), actions)
             worth = worth - self.prices.risk * torch.clamp(risk - self.prices.certified, min=0.0)
+            if self.prices.score > 0.0:
+                worth = worth + self.prices.score * self.score(latent, actions)
         best = worth.argmax(-1)
         return actions.gather(1, best[:, None, None].expand(-1, 1, actions.shape[-1])).squeeze(1)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         """actions (B, P, A), scores (B, P): (min Q_r - kappa max Q_c) / sigma."""
         actions = torch.stack([self.choose(cast(Actor, actor), latent) for actor in self.actors], 1)
-        features = latent.unsqueeze(1).expand(-1, len(self.actors), -1)
+        return actions, self.score(latent, actions)
+
+    def score(self, latent: Tensor, actions: Tensor) -> Tensor:
+        """Scores (B, P) of actions (B, P, A)."""
+        features = latent.unsqueeze(1).expand(-1, actions.shape[1], -1)
         reward = self.q_reward(features, actions).amin(0)
         cost = self.q_cost(features, actions).amax(0)
-        return actions, (reward - self.prices.kappa * cost) / self.prices.sigma
+        return (reward - self.prices.kappa * cost) / self.prices.sigma
 
 
 class SafetyGraph(nn.Module):

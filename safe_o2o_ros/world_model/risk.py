@@ -18,8 +18,11 @@ class RiskBound(nn.Module):
     (`near_m` = 0) it is not asked.
     """
 
-    def __init__(self, q_reach: QEnsemble, percept: Percept, dynamics: int, near_m: float) -> None:
-        """`dynamics`: where the percept begins in a feature. `near_m`, metres: see `near_risk`."""
+    def __init__(self, q_reach: QEnsemble, percept: Percept | None, dynamics: int, near_m: float) -> None:
+        """`dynamics`: where the percept begins in a feature. `near_m`, metres: see `near_risk`.
+
+        `percept`: None only where `near_m` is 0.
+        """
         super().__init__()
         self.q_reach, self.percept = q_reach, percept
         self._first, self.near_m = dynamics, near_m
@@ -27,7 +30,7 @@ class RiskBound(nn.Module):
     def forward(self, feature: Tensor, action: Tensor) -> Tensor:
         """Risk (...) of actions (..., A) in states (..., F)."""
         risk = self.q_reach(feature, action).amax(0)
-        if self.near_m <= 0.0:
+        if self.percept is None or self.near_m <= 0.0:
             return risk
         least = self.percept.least_margin(feature[..., self._first :], action)
         return torch.maximum(risk, near_risk(least, self.near_m))
@@ -35,7 +38,7 @@ class RiskBound(nn.Module):
     def of_commands(self, feature: Tensor, actions: Tensor) -> Tensor:
         """`forward` (B, K) for actions (B, K, A) in one state (B, F) each."""
         risk = of_commands(self.q_reach, feature, actions).amax(0)
-        if self.near_m <= 0.0:
+        if self.percept is None or self.near_m <= 0.0:
             return risk
         least = self.percept.least_margins(feature[:, self._first :], actions)
         return torch.maximum(risk, near_risk(least, self.near_m))

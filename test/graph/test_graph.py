@@ -52,6 +52,25 @@ def test_a_robot_gets_the_stack_and_a_simulation_also_the_simulator(bundle):
     assert names(bundle=bundle, release=True) == [*stack, "release_node"]
 
 
+def test_finetune_node_is_started_where_it_is_asked_for_and_the_filter_then_speaks_every_tick(bundle):
+    stack = ["encoder_node", "policy_node", "safety_filter_node", "finetune_node", "monitor_node"]
+    options = {"bundle": bundle, "finetune": True, "experience_dir": "store", "train": False}
+    assert names(**options) == stack
+    given = parameters("finetune_node", **options)
+    assert given == {"bundle": bundle, "experience_dir": str(Path("store").absolute()), "train": False}
+    assert parameters("safety_filter_node", **options)["state_every_tick"] is True
+    assert "state_every_tick" not in parameters("safety_filter_node", bundle=bundle)
+    simulated = parameters("finetune_node", **options, sim=True, variant="light")
+    assert (simulated["require_outcomes"], simulated["variant"]) == (True, "light")
+
+
+def test_the_simulator_waits_for_finetune_node_but_its_death_ends_no_graph(bundle):
+    options = {"bundle": bundle, "sim": True, "lockstep": True, "episodes": 1, "finetune": True}
+    assert "finetune_node" in parameters("sim_node", **options)["partners"]
+    nodes = {spec.name: spec for spec in deployment(DeployOptions(**options)).nodes}
+    assert not nodes["finetune_node"].essential and nodes["encoder_node"].essential
+
+
 def test_camera_node_runs_where_the_parameters_file_lists_cameras_for_it(bundle, tmp_path):
     path = tmp_path / "robot.yaml"
     path.write_text("/**/camera_node:\n  ros__parameters:\n    cameras: [front]\n")
@@ -172,12 +191,13 @@ def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
         ({"log_level": "loud"}, "log_level is 'loud'"),
         ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
         ({"use_rviz": True, "rviz_config": "/nowhere.rviz"}, "/nowhere.rviz"),
+        ({"finetune": True, "bundle": None, "mode": "limits_only"}, "finetune needs a bundle"),
         ({"base": "segway"}, "there is no base 'segway': choose among room_base, turtlebot4"),
     ],
 )
 def test_impossible_options_are_named(options, words, bundle):
     with pytest.raises(UsageError, match=words):
-        deployment(DeployOptions(bundle=bundle, **options))
+        deployment(DeployOptions(**{"bundle": bundle, **options}))
 
 
 def test_a_missing_bundle_is_named_before_anything_starts():
@@ -283,6 +303,7 @@ def plain(value):
         {"sim": "true", "seed": "7"},
         {"sim": "true", "lockstep": "true", "episodes": "2", "namespace": "robot1", "mode": "shadow"},
         {"use_respawn": "true", "use_rviz": "true", "log_level": "warn"},
+        {"finetune": "true", "experience_dir": "store", "train": "false", "use_respawn": "true"},
         {"sim": "true", "use_sim_time": "true", "base": "SIM_BASE"},
     ],
 )

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.tiny_bundle import write_tiny_bundle
@@ -62,6 +63,21 @@ def test_the_soak_watches_every_process_and_answers_every_frame(measured, tmp_pa
     assert 30 < result["frames"] <= 80
     assert result["reasons"]["pass"] > 0
     assert (tmp_path / "soak.png").stat().st_size > 10_000
+
+
+FAKE = Path(__file__).resolve().parent.parent / "support" / "fake_learner.py"
+
+
+def test_every_acknowledged_transition_outlives_kills_of_recorder_and_learner(measured):
+    learner = f"{sys.executable} {FAKE}"
+    result = measured("crash", "--rounds", "5", "--learner", learner)
+    assert sum(result["kills"].values()) == 5 and min(result["kills"].values()) > 0
+    assert result["acknowledged_transitions"] > 50
+    assert (result["lost"], result["changed"], result["damaged"]) == (0, 0, [])
+    # Not only as it was acknowledged, but as it was driven.
+    for kind in ("frames", "actions", "rewards", "costs"):
+        assert result[f"{kind}_checked"] > 50
+        assert result[f"{kind}_different"] == 0
 
 
 def test_the_swap_benchmark_changes_the_bundle_as_often_as_asked_and_loses_no_tick(measured):

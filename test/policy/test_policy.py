@@ -169,3 +169,28 @@ def test_a_bundle_with_fewer_policies_takes_over_with_the_first(build: Build) ->
     state, proposal = policy.step(PolicyState(chosen=1, held=7, tick=9), LATENT)
     assert (state.chosen, state.held, state.tick) == (0, 0, 10)
     assert proposal.source == "offline"
+
+
+def test_exploration_is_noise_that_is_held_and_repeats_with_its_seed(tmp_path: Path) -> None:
+    from safe_o2o_ros.policy.policy import EXPLORE_TICKS
+
+    write_tiny_bundle(tmp_path / "b")
+    bundle = load_bundle(tmp_path / "b", (POLICY,))
+    latent = Latent(1, bundle.version, np.zeros(24, np.float32), 0.0)
+
+    def driven(seed: int, exploration: float) -> np.ndarray:
+        policy = ExpansionPolicy(bundle, seed, exploration)
+        state, actions = policy.initial(), []
+        for _ in range(20 * EXPLORE_TICKS):
+            state, proposal = policy.step(state, latent)
+            actions.append(bundle.manifest.adapter.effective(proposal.action))
+        return np.stack(actions)
+
+    plain, noisy = driven(3, 0.0), driven(3, 0.5)
+    np.testing.assert_array_equal(noisy, driven(3, 0.5))
+    assert not np.array_equal(noisy, driven(4, 0.5))
+    assert np.abs(noisy).max() <= 1.0
+    stretches = noisy.reshape(20, EXPLORE_TICKS, -1)
+    np.testing.assert_array_equal(stretches, np.repeat(stretches[:, :1], EXPLORE_TICKS, 1))
+    off = (np.abs(stretches[:, 0] - plain[0]) > 1e-6).any(-1)
+    assert 0 < off.sum() < 20  # some stretches explore, others do not

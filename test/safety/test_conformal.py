@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_o2o_ros.learning.conformal import Judged, conformal_threshold, events
+from safe_o2o_ros.safety.conformal import Judged, conformal_threshold, events
 
 
 def judged(*commands: tuple[float, bool]) -> Judged:
