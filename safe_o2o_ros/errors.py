@@ -69,6 +69,10 @@ class OfferError(SafeO2OError):
     """What was said about a bundle on a topic cannot be understood."""
 
 
+class TransferError(SafeO2OError):
+    """A message of a file transfer cannot be used."""
+
+
 class NonFiniteError(SafeO2OError):
     """A value that must be finite is NaN or infinite; the message names it."""
 

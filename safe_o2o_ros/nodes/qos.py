@@ -38,6 +38,11 @@ def answers() -> QoSProfile:
     return _profile(20, reliable=True, latched=True)
 
 
+def chunks() -> QoSProfile:
+    """Pieces of files: what is lost is asked for again, so only a few are kept for a slow partner."""
+    return _profile(32, reliable=True)
+
+
 def series(lockstep: bool) -> QoSProfile:
     """Values of which none may be lost. Lockstep latches them as `pipeline` does."""
     return _profile(50, reliable=True, latched=lockstep)

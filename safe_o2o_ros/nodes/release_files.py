@@ -16,14 +16,14 @@ from safe_o2o_ros.online.release import Said, said_to_json
 
 
 class ReleaseFiles:
-    """One folder: `gate/` (scratch), `bundles/`, `evidence/`, `verdicts.jsonl`."""
+    """One folder: `gate/` (scratch), `bundles/`, `received/`, `evidence/`, `verdicts.jsonl`."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         """Make the folder. `keep`: gated bundles that stay. Raises StoreError."""
         self._folder, self._keep = folder, keep
         self._log = folder / "verdicts.jsonl"
         try:
-            for name in ("bundles", "evidence"):
+            for name in ("bundles", "received", "evidence"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
             with self._log.open("a", encoding="utf-8"):
                 pass
@@ -37,6 +37,11 @@ class ReleaseFiles:
     def gate(self) -> Path:
         """Scratch folder of the gate."""
         return self._folder / "gate"
+
+    @property
+    def received(self) -> Path:
+        """Bundles from another host."""
+        return self._folder / "received"
 
     def new_bundle(self, version: str) -> Path:
         """A path for a bundle that does not exist yet; they sort by age."""
@@ -79,10 +84,12 @@ class ReleaseFiles:
     def clean(self, used: Iterable[str]) -> None:
         """Delete the oldest bundles beyond those that stay, and none of `used`."""
         kept = {Path(path) for path in used}
-        bundles = sorted(p for p in (self._folder / "bundles").iterdir() if p.is_dir())
-        for path in bundles[: max(0, len(bundles) - self._keep)]:
-            if path not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        gated = sorted(p for p in (self._folder / "bundles").iterdir() if p.is_dir())
+        received = [p for p in self.received.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        for bundles in (gated, sorted(received, key=lambda p: p.stat().st_mtime_ns)):
+            for path in bundles[: max(0, len(bundles) - self._keep)]:
+                if path not in kept:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _ends_a_line(self) -> bool:
         with self._log.open("rb") as stream:

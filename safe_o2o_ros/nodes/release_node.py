@@ -13,15 +13,18 @@ from safe_o2o_ros.bundle import ENCODER, sha256, sign_bundle
 from safe_o2o_ros.errors import BundleError, BundleHashError, FrameError, OfferError
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.nodes import conversions, qos
-from safe_o2o_ros.nodes.bundles import TRUSTED_SPEC
+from safe_o2o_ros.nodes.bundles import TRUSTED_SPEC, trusted_key
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.release_files import UNUSABLE, ReleaseFiles
 from safe_o2o_ros.nodes.release_process import GateProcess
 from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.nodes.transfer_link import ReceiverLink
+from safe_o2o_ros.nodes.transfer_parameters import signing_key
 from safe_o2o_ros.online.canary import FAULT, INTERVENTION, Canary, CanaryBounds
 from safe_o2o_ros.online.offer import Active, Named, ack_from_json, active_from_json, to_json
 from safe_o2o_ros.online.release import (
     CancelGate,
+    Candidate,
     Effect,
     Gate,
     Publish,
@@ -43,6 +46,7 @@ SPECS = (
     Spec("gate_nice", 10, "Niceness of the gate: how far it stands back behind the others.", 0, 19),
     Spec("offer_timeout", 30.0, "Longest wait for the nodes to change to an offer, seconds.", 0.1, 600.0),
     Spec("keep", 10, "Gated bundles that stay on disk.", 2, 10_000),
+    Spec("receive", False, "Receive candidates from bundle_sender_node on another host."),
     Spec("canary_seconds", 60.0, "Driving that the canary watches, seconds; 0 = no canary.", 0.0, 1e6),
     Spec("canary_baseline", 600.0, "Driving before a change that it is compared with, seconds.", 1.0, 1e6),
     Spec("canary_ratio", 2.0, "Growth of the rate of any sign that is allowed.", 1.0, 100.0),
@@ -61,11 +65,7 @@ class ReleaseNode(ThinNode):
         p = self.parameters
         folder = p["directory"] or str(Path.home() / ".ros" / "safe_o2o_ros" / "releases")
         self._files = ReleaseFiles(Path(folder).absolute(), p["keep"])
-        self._signing = None
-        if p["signing_key"]:
-            from safe_o2o_ros.online.signature import SigningKey
-
-            self._signing = SigningKey(Path(p["signing_key"]))
+        self._signing = signing_key(p)
         self._desk = ReleaseDesk(p["offer_timeout"], p["canary_seconds"] > 0.0, self._files.past())
         most = {INTERVENTION: p["canary_interventions"], FAULT: p["canary_faults"]}
         self._canary = Canary(
@@ -73,6 +73,10 @@ class ReleaseNode(ThinNode):
                 p["canary_seconds"], p["canary_baseline"], p["canary_ratio"], p["canary_alpha"], most=most
             )
         )
+        self._link: ReceiverLink | None = None
+        if p["receive"]:
+            self._link = ReceiverLink(self, "bundle", self._files.received, trusted_key(p))
+        self._told: set[str] = set()
         self._gate: GateProcess | None = None
         self._gated = Path()
         self._active: Active | None = None
@@ -133,6 +137,8 @@ class ReleaseNode(ThinNode):
     def work(self) -> None:
         """Look after gate and canary, then do what is to be done; report once a second."""
         now_s = time.monotonic()
+        if self._link is not None:
+            self._receive(self._link)
         self._look_after_gate()
         finding = self._canary.finding()
         if finding is not None:
@@ -144,6 +150,23 @@ class ReleaseNode(ThinNode):
             self._do(effect)
         if now_s - self._reported_s >= _DIAGNOSTICS_S:
             self._report(now_s)
+
+    def _receive(self, link: ReceiverLink) -> None:
+        """A bundle that has arrived is a candidate like any other."""
+        link.work()
+        for name in link.receiver.sets():
+            if name in self._told:
+                continue
+            self._told.add(name)
+            path = self._files.received / name
+            try:
+                version, digest = read_manifest(path).version, sha256(path / MANIFEST_NAME)
+            except UNUSABLE as error:
+                self._complain(f"what was received as {name} is no bundle: {error}")
+                continue
+            self.get_logger().info(f"bundle {version} has arrived")
+            self._desk.candidate(Candidate(version, str(path), digest))
+        self._problem = self._problem or link.problem
 
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Said):
@@ -234,7 +257,8 @@ class ReleaseNode(ThinNode):
 
     def _report(self, now_s: float) -> None:
         level = DiagnosticStatus.ERROR if self._problem else DiagnosticStatus.OK
-        values = {
+        values: dict[str, object] = {
+            **(self._link.facts if self._link is not None else {}),
             "busy": self._desk.busy,
             "bundle": self._active.version if self._active else "",
             "last": self._last,
@@ -247,8 +271,10 @@ class ReleaseNode(ThinNode):
         self._reported_s, self._problem = now_s, ""
 
     def last_words(self) -> None:
-        """Leave no gate behind."""
+        """Leave no gate behind; note how far a transfer is."""
         self._end_gate()
+        if self._link is not None:
+            self._link.close()
 
 
 def _same_encoder(active: Active) -> bool:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safe_o2o_ros.errors import BundleSignatureError, MissingExtraError, SignatureKeyError
+from safe_o2o_ros.errors import BundleSignatureError, MissingExtraError, SignatureKeyError, TransferError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -44,21 +44,27 @@ class TrustedKey:
 
         `where`: the bundle, for the message.
         """
-        from cryptography.exceptions import InvalidSignature
-
         signature = manifest.get(FIELD)
         if not signature:
             raise BundleSignatureError(
                 f"bundle '{where}' is not signed, and {self._path} is configured: "
                 "sign it with `safe-o2o sign` on the machine that has the key"
             )
-        try:
-            self._key.verify(bytes.fromhex(signature), signed_bytes(manifest))
-        except (InvalidSignature, ValueError, TypeError) as error:
+        if not self.fits(signature, signed_bytes(manifest)):
             raise BundleSignatureError(
                 f"the signature of bundle '{where}' is not by {self._path}: its manifest was changed after "
                 "signing, or another key has signed it"
-            ) from error
+            )
+
+    def fits(self, signature: object, data: bytes) -> bool:
+        """Whether `signature` (hex) is this key's for `data`."""
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self._key.verify(bytes.fromhex(signature), data)  # type: ignore[arg-type]
+        except (InvalidSignature, ValueError, TypeError):
+            return False
+        return True
 
 
 def check_manifest(key: Path, manifest: Manifest) -> None:
@@ -78,7 +84,38 @@ class SigningKey:
 
     def sign(self, manifest: dict[str, Any]) -> str:
         """The signature, hex, of a manifest given as parsed JSON."""
-        return self._key.sign(signed_bytes(manifest)).hex()
+        return self.sign_bytes(signed_bytes(manifest))
+
+    def sign_bytes(self, data: bytes) -> str:
+        """The signature, hex."""
+        return self._key.sign(data).hex()
+
+
+_CATALOGUE = b"safe_o2o_ros catalogue\n"
+
+
+def seal(text: str, key: SigningKey | None) -> str:
+    """A text with its signature, as JSON; without one where there is no key."""
+    signature = None if key is None else key.sign_bytes(_CATALOGUE + text.encode())
+    return json.dumps({"text": text, "signature": signature})
+
+
+def unseal(message: str, key: TrustedKey | None) -> str:
+    """The text of a sealed one. Raises TransferError, and where a key is given BundleSignatureError."""
+    try:
+        data = json.loads(message)
+        text, signature = data["text"], data["signature"]
+        if not isinstance(text, str):
+            raise TypeError("its text is none")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TransferError(f"not a sealed text ({error!r}): check what publishes it") from error
+    if key is not None and not (
+        isinstance(signature, str) and key.fits(signature, _CATALOGUE + text.encode())
+    ):
+        raise BundleSignatureError(
+            "a catalogue is not signed by the trusted key: give the other end the key that belongs to it"
+        )
+    return text
 
 
 def write_keys(path: Path) -> Path:

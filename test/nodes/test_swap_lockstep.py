@@ -99,23 +99,25 @@ def test_one_change_after_the_other_and_every_frame_has_one_answer(family, tmp_p
         "/**/safety_filter_node:\n  ros__parameters:\n    image_timeout: 10.0\n"
     )
     options = DeployOptions(
-        sim=True, lockstep=True, bundle=str(family["a"]), seed=SEED, episodes=1, max_periods=60,
+        sim=True, lockstep=True, bundle=str(family["a"]), seed=SEED, episodes=10,
         params_file=str(tmp_path / "patient.yaml"),
     )  # fmt: skip
+    names = "bcacba"
     with probing() as probe, running(deployment(options), *NODES) as nodes:
         executed = probe.listen(TwistStamped, "executed_cmd", qos.series(True))
         latents = probe.listen(Image, "latent", qos.series(True))
         hand = Offerer(probe)
         hand.meet()
         nodes.start("sim_node")
-        probe.until(lambda: executed, "driving")
-        for name in ("b", "c", "a", "c", "b", "a"):
+        for name in names:
+            seen = len(latents)
+            probe.until(lambda n=seen: len(latents) >= n + 5, "five more frames")
             hand.until_active(hand.offer(family[name]).version)
-        process = nodes.process("sim_node")
-        probe.until(lambda: process.poll() is not None, "the end of the episode")
-    assert process.returncode == 0
-    stamps = [conversions.from_time(m.header.stamp) // PERIOD_NS for m in executed]
+        seen = len(latents)
+        probe.until(lambda: len(latents) >= seen + 5, "five more frames")
     # Before the first frame the filter brakes, with the stamp 0.
-    assert [stamp for stamp in stamps if stamp > 0] == list(range(1, 60 + 1))
+    stamps = [conversions.from_time(m.header.stamp) // PERIOD_NS for m in executed]
+    answered = [stamp for stamp in stamps if stamp > 0]
+    assert answered == list(range(1, len(answered) + 1))
     versions = [version for version, _ in itertools.groupby(m.header.frame_id for m in latents)]
-    assert len(versions) > 3 and versions[:2] == ["tiny-a", "tiny-b"]
+    assert versions == [f"tiny-{name}" for name in ("a", *names)]
