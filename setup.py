@@ -39,6 +39,10 @@ EXTRAS = {
     "sim": ["mujoco>=3.2,<5", "gymnasium>=1.0,<2"],
     # Which build of torch a machine takes (CPU or CUDA) is the user's choice: see TORCH in the Makefile.
     "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1,<1", "tensorboard>=2.16,<3"],
+    # rosbag2 files without ROS: `safe-o2o import`, `export`. Its interface changes between minor versions.
+    "bags": ["rosbags>=0.11.9,<0.12"],
+    # `safe-o2o export --format minari`.
+    "minari": ["minari[hdf5]>=0.5.3,<0.6; python_version >= '3.11'"],
     "realsense": ["pyrealsense2>=2.55,<3"],
     # Exact avoid sets for `safe-o2o bench reachability`; brings JAX.
     "exact": ["hj-reachability>=0.7,<1"],
