@@ -105,8 +105,11 @@ def align(recording: Recording, settings: Settings) -> Alignment:
     stretches = []
     spans, result.gaps = _split(clock.stamps_ns, settings.max_gap_ns, recording.breaks_ns)
     for first, stop in spans:
-        since = clock.stamps_ns[first - 1] if first else np.iinfo(np.int64).min
-        stretch = _lay(recording, clock, first, stop, int(since), settings)
+        since = int(np.iinfo(np.int64).min)
+        if first:
+            # A command from just after the last frame before a gap was the answer to that one.
+            since = max(int(clock.stamps_ns[first - 1]), int(clock.stamps_ns[first]) - settings.period_ns)
+        stretch = _lay(recording, clock, first, stop, since, settings)
         stretches.append((first, stop, stretch))
         if stretch is not None:
             result.episodes += _episodes(stretch, recording.marks, settings)
@@ -152,7 +155,7 @@ def _lay(
 ) -> _Stretch | None:
     """The steps of clock messages [first, stop); None with fewer than two ticks.
 
-    `since_ns`: when the clock was last heard before; what is older is of another stretch.
+    `since_ns`: what is not newer is of the stretch before.
     """
     stamps = clock.stamps_ns[first:stop]
     ticks, index = _grid(stamps, settings.period_ns)

@@ -50,7 +50,6 @@ class BagTypes:
         """
         from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 
-        standard = get_typestore(Stores.ROS2_JAZZY).fielddefs
         types: dict[str, Any] = {}
         self.notes: list[str] = []
         for kind, text in embedded:
@@ -65,8 +64,14 @@ class BagTypes:
                 raise UsageError(
                     f"the definition of {kind} is no .msg text ({_first(error)}): mend it"
                 ) from error
-        self._store: Typestore = get_typestore(Stores.EMPTY)
-        self._store.register(dict(standard) | types)
+        self._store: Typestore = get_typestore(Stores.ROS2_JAZZY)
+        standard = self._store.fielddefs
+        own = {kind: fields for kind, fields in types.items() if standard.get(kind) != fields}
+        if any(kind in standard for kind in own):
+            # A type that has another form in this bag's ROS: what stands in the bag counts.
+            self._store = get_typestore(Stores.EMPTY)
+            own = dict(standard) | own
+        self._store.register(own)
 
     def lacks(self, kind: str) -> str | None:
         """The type that must still be defined before messages of `kind` can be read; None: nothing."""

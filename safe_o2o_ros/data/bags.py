@@ -111,6 +111,8 @@ class Bag:
                 f"{loss}: everything before is read" if "ends inside" in loss else loss
                 for loss in salvage.losses
             ]
+        if not any(salvage.losses for salvage in self._salvages):
+            self.notes.append("index or metadata are missing or damaged; every message could be read")
         promised = _promised(self.path)
         self.topics = {
             name: Topic(name, kind, max(count, promised.get(name, 0)))

@@ -29,6 +29,8 @@ class Db3Salvage:
         except sqlite3.Error as error:
             raise RecordingError(f"{self.path} cannot be opened ({error}): check the path") from error
         with closing(connection):
+            # Without it SQLite refuses a file that is shorter than its header says, however much is there.
+            connection.execute("PRAGMA writable_schema=ON")
             channels = self._channels(connection)
             try:
                 rows = connection.execute(

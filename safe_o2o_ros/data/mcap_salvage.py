@@ -6,6 +6,7 @@ of the half chunk what its decompressor gives.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -51,12 +52,14 @@ class McapSalvage:
             with self.path.open("rb") as file:
                 if file.read(len(MAGIC)) != MAGIC:
                     raise RecordingError(f"{self.path} does not begin as an MCAP file does: check the path")
-                yield from self._records(file, size)
+                known = _Known()
+                known.look_ahead(file, size)
+                file.seek(len(MAGIC))
+                yield from self._records(file, size, known)
         except OSError as error:
             raise RecordingError(f"{self.path} cannot be read ({error.strerror}): check its disk") from error
 
-    def _records(self, file: BinaryIO, size: int) -> Iterator[tuple[Channel, int, bytes]]:
-        known = _Known()
+    def _records(self, file: BinaryIO, size: int, known: _Known) -> Iterator[tuple[Channel, int, bytes]]:
         while True:
             at = file.tell()
             head = file.read(_HEAD.size)
@@ -123,6 +126,18 @@ class _Known:
     def __init__(self) -> None:
         self._schemas: dict[int, tuple[str, str, str]] = {}
         self._channels: dict[int, Channel] = {}
+
+    def look_ahead(self, file: BinaryIO, size: int) -> None:
+        """Schemas and channels outside the chunks: at the end of a whole file all of them stand again."""
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            code, length = _HEAD.unpack(head)
+            if file.tell() + length > size:
+                return
+            if code not in (_SCHEMA, _CHANNEL) or length > _MOST_BYTES:
+                file.seek(length, 1)
+                continue
+            with contextlib.suppress(struct.error, UnicodeDecodeError, ValueError):
+                self.take(code, file.read(length))
 
     def take(self, code: int, body: bytes) -> tuple[Channel, int, bytes] | None:
         """One record; the message if it is one of a known channel. Raises struct.error, ValueError."""
