@@ -151,7 +151,8 @@ def read(args: argparse.Namespace, adapter: RobotAdapter, shape: Shape, progress
     if is_bag(path):
         require(BAGS)
         definitions = read_definitions(args.msg_def)
-        return read_bag(path, import_options.map_of(args), adapter, shape, definitions, progress)
+        topics = import_options.map_of(args, origin(path))
+        return read_bag(path, topics, adapter, shape, definitions, progress)
     given = import_options.columns_of(args)
     dropped: Counter[str]
     if is_tub(path):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safe_o2o_ros.data.codec import IMAGE_CODECS
+from safe_o2o_ros.data.export_bag import CAMERA_TOPICS
 from safe_o2o_ros.data.topic_map import TopicMap, merged, read_map, source_of
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.perception.shaping import CENTRE, WHOLE, Shape
@@ -112,13 +114,13 @@ def shape_of(args: argparse.Namespace) -> Shape:
     return Shape(args.size, args.size, args.crop, roi=(x, y, width, height))
 
 
-def map_of(args: argparse.Namespace) -> TopicMap:
-    """The topic map of file and flags; flags win. Raises UsageError."""
+def map_of(args: argparse.Namespace, known: dict[str, Any]) -> TopicMap:
+    """The topic map of file and flags; flags win. `known`: what came with the bag. Raises UsageError."""
     given = TopicMap() if args.map is None else read_map(args.map)
-    cameras = pairs(args.camera, "--camera")
+    cameras = {**given.cameras, **pairs(args.camera, "--camera")}
     return replace(
         given,
-        cameras={**given.cameras, **cameras},
+        cameras=cameras or known.get(CAMERA_TOPICS, {}),
         command=args.command or given.command,
         odometry=args.odometry or given.odometry,
         episode=args.episode or given.episode,

@@ -10,7 +10,9 @@ from rich.table import Table
 
 def show(console: Console, content: dict[str, Any]) -> None:
     """Print a report (see data/import_report.py)."""
-    table = Table(title=f"{content['source']}: messages in = used + dropped")
+    title = f"{content['source']}: messages in = used + dropped"
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
+    table = Table()
     for name in ("topic", "role", "in", "used", "Hz", "delay ms"):
         table.add_column(name, justify="left" if name in ("topic", "role") else "right", overflow="fold")
     table.add_column("dropped", overflow="fold")

@@ -33,8 +33,9 @@ def read_definitions(items: Iterable[str]) -> dict[str, str]:
         kind, separator, path = item.partition("=")
         if not separator:
             raise UsageError(f"--msg-def takes TYPE=FILE, got '{item}'")
+        name = full_name(kind)
         try:
-            found[full_name(kind)] = Path(path).read_text(encoding="utf-8")
+            found[name] = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the message definition '{path}' cannot be read: check its path") from error
     return found

@@ -154,7 +154,7 @@ def is_bag(path: Path) -> bool:
 
 
 def origin(path: Path) -> dict[str, Any]:
-    """The manifest of the store that a bag was exported from; empty for any other bag."""
+    """The manifest of the store that a bag was exported from, with CAMERA_TOPICS; empty for other bags."""
     try:
         data = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
         found = json.loads(data["rosbag2_bagfile_information"]["custom_data"][ORIGIN])

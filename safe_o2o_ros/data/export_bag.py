@@ -20,6 +20,8 @@ STORAGES = ("mcap", "sqlite3")
 PICTURES = ("raw", "png", "jpeg")
 ORIGIN = "safe_o2o"
 """Key in the bag's custom data under which the store's manifest travels."""
+CAMERA_TOPICS = "camera_topics"
+"""Key beside the manifest's: camera -> topic."""
 _NS = 1_000_000_000
 _PAUSE_NS = _NS
 """Between episodes."""
@@ -52,8 +54,9 @@ def write_bag(reader: EpisodeReader, out: Path, storage: str = "mcap", pictures:
     episodes = 0
     try:
         with Writer(out, version=9, storage_plugin=plugin) as writer:
-            writer.set_custom_data(ORIGIN, json.dumps(asdict(reader.manifest)))
             outlet = _Outlet(writer, reader.manifest.cameras, pictures)
+            cameras = {name: outlet.camera(name) for name in reader.manifest.cameras}
+            writer.set_custom_data(ORIGIN, json.dumps(asdict(reader.manifest) | {CAMERA_TOPICS: cameras}))
             adapter = RobotAdapter.from_json(dict(reader.manifest.adapter))
             period_ns = round(reader.manifest.period_s * _NS)
             free_ns = _FIRST_NS

@@ -19,6 +19,7 @@ from safe_o2o_ros.perception.decode import decode_compressed
 from safe_o2o_ros.perception.shaping import FrameShaper, Shape
 from safe_o2o_ros.robot import RobotAdapter
 
+_LATEST = (1 << 63) - 1
 _BAD = "row not readable"
 _MODE = "driven by an autopilot"
 _MODES = ("user_mode", "user/mode")
@@ -88,7 +89,8 @@ def from_rows(
     before[_BAD] += int((~sound).sum())
     before[_MODE] += int((sound & ~human).sum())
     kept = np.flatnonzero(sound & human)
-    judged = judge(np.array([rows[i].stamp_ns for i in kept.tolist()], np.int64), None, unique=True)
+    stamps_ns = [min(max(rows[i].stamp_ns, -1), _LATEST) for i in kept.tolist()]
+    judged = judge(np.array(stamps_ns, np.int64), None, unique=True)
     kept = kept[judged.order]
     drops = +(before + judged.drops)
     stamps = judged.stamps_ns
