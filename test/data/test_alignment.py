@@ -56,6 +56,10 @@ def test_a_command_that_ran_out_ends_the_episode() -> None:
     first, second = result.episodes
     assert first.edges_ns[0] == 0 and len(first) == 11  # steps that begin up to 500 ms after the command
     assert second.edges_ns[0] == 1500 * MS
+    fast = recording(range(0, 2000, 25), [0])
+    report = topic_report(fast.cameras["front"], align(fast, SETTINGS))
+    assert report.used == 12
+    assert report.drops == {"no command in force": 57, "newer frame in the same period": 11}
 
 
 def test_a_slow_camera_repeats_frames_and_a_fast_one_loses_them() -> None:
