@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops, a soak, rendering, training, reachability, novelty, the filter."""
+"""`safe-o2o bench`: latency, stops, a soak, rendering, training, reachability, novelty, real drives."""
 
 from __future__ import annotations
 
@@ -30,7 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the subcommand."""
     parser.add_argument(
         "what",
-        choices=("latency", "stop", "soak", "render", "training", "reachability", "novelty", "filter"),
+        choices=(
+            "latency",
+            "stop",
+            "soak",
+            "render",
+            "training",
+            "reachability",
+            "novelty",
+            "filter",
+            "rc-car",
+        ),
         help="what to measure",
     )
     parser.add_argument("--task", default="PointGoal1", help="simulated task (default: PointGoal1)")
@@ -45,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="stop, training: how often (default: 20)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
     parser.add_argument(
-        "--plot", type=Path, help="soak, reachability: draw it here (default: soak.png, avoid_set.png)"
+        "--plot",
+        type=Path,
+        help="soak, reachability, rc-car: draw it here (default: soak.png, avoid_set.png, OUT/rc_car.png)",
     )
     parser.add_argument(
         "--states", type=int, help="reachability: so many states at random (default: the whole grid of 41^3)"
@@ -55,7 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="reachability: repeat the training, into --out (about 15 minutes)",
     )
-    parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints",
+    )
+    parser.add_argument("--data", type=Path, help="rc-car: folder of the recordings segA and segE")
+    parser.add_argument(
+        "--shift-delay", action="store_true", help="rc-car: actions are those that act with their frame"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="rc-car: as for pretrain, repeatable"
+    )
     parser.add_argument("--steps", type=int, default=100_000, help="filter: decisions (default: 100000)")
     parser.add_argument("--episodes", type=int, default=10, help="novelty: of each variant (default: 10)")
     parser.add_argument("--seed", type=int, default=40_000, help="novelty: first seed (default: 40000)")
@@ -81,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         "reachability": _reachability,
         "novelty": _novelty,
         "filter": _filter,
+        "rc-car": _rc_car,
     }
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
@@ -123,6 +147,18 @@ def _reachability(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_reachability.measure(args, args.plot or Path("avoid_set.png"))
     bench_reachability.show(result)
+    return result
+
+
+def _rc_car(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs torch and the real recordings."""
+    from safe_o2o_ros.cli.extras import TRAIN, require
+
+    require(TRAIN)
+    from safe_o2o_ros.cli import bench_rc_car
+
+    result = bench_rc_car.measure(args)
+    bench_rc_car.show(result)
     return result
 
 

@@ -6,8 +6,10 @@ store.py joins the two: EpisodeWriter, EpisodeReader, manifest.json
 
 Recordings of others come in as tracks, one a topic or column, and are laid on one grid:
 
-bag ──bags.py, bag_recording.py──► tracks.Recording ──alignment.py──► Alignment ──recorded_episodes.py──► Episode
-tub, folder ──tub.py, csv_folder.py──► rows.py ──► Recording        └──import_report.py, delay.py──► the report
+bag ──bags.py, bag_recording.py──► tracks.Recording ──alignment.py──► Alignment
+tub, folder ──tub.py, csv_folder.py──► rows.py──► tracks.Recording
+Recording, Alignment ──recorded_episodes.py──► Episode
+                     ──import_report.py, recorded_delay.py──► the report
 Episode ──export_bag.py──► bag
 """
 

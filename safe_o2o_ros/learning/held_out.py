@@ -1,13 +1,15 @@
-"""What trained networks say of recordings that were held out: the driver's actions, his mishaps, next frames."""
+"""What trained networks say of held-out recordings: the driver's actions, his mishaps, the next frames."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from safe_o2o_ros.learning.behaviour_cloning import CloneNetwork
 from safe_o2o_ros.learning.dataset import Dataset
@@ -34,6 +36,20 @@ class Prediction:
     """(M,) index of the episode of each."""
 
 
+def part(dataset: Dataset, episodes: Sequence[int]) -> Dataset:
+    """Some episodes of a data set, in the order given."""
+    lengths = dataset.length[list(episodes)]
+    rows = np.concatenate([dataset.start[e] + np.arange(dataset.length[e] + 1) for e in episodes])
+    columns = ("image", "action", "reward", "cost", "cont", "imitate", "margin", "ring", "landmarks")
+    return dataclasses.replace(
+        dataset,
+        **{name: getattr(dataset, name)[rows] for name in columns},
+        start=np.concatenate([[0], np.cumsum(lengths + 1)[:-1]]).astype(np.int64),
+        length=lengths,
+        metadata=[dataset.metadata[e] for e in episodes],
+    )
+
+
 @torch.no_grad()
 def actions(run: Run, dataset: Dataset) -> NDArray[np.float32]:
     """(N, A) effective actions of a run's policy at every row, along the recorded drive."""
@@ -55,12 +71,10 @@ def foreseen_costs(model: WorldModel, dataset: Dataset) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def predictions(model: WorldModel, dataset: Dataset, horizon: int, stride: int = 1) -> Prediction:
-    """The frame `horizon` steps ahead of every `stride`-th row, given the actions driven in between."""
+def predictions(model: WorldModel, dataset: Dataset, horizon: int) -> Prediction:
+    """The frame `horizon` steps ahead of every row, given the actions driven in between."""
     seen = cache_latents(model, dataset, "cpu").feature
-    rows = np.concatenate(
-        [np.arange(s, s + n - horizon + 1, stride) for s, n in zip(dataset.start, dataset.length, strict=True)]
-    ).astype(np.int64)
+    rows = _rows(dataset, horizon)
     episode = np.searchsorted(dataset.start, rows, "right") - 1
     model_error, copy_error = np.zeros(len(rows)), np.zeros(len(rows))
     generator_state = torch.random.get_rng_state()
@@ -77,7 +91,33 @@ def predictions(model: WorldModel, dataset: Dataset, horizon: int, stride: int =
     return Prediction(model_error, copy_error, episode)
 
 
-def _dream(model: WorldModel, feature: Tensor, action: Tensor, rows: NDArray[np.int64], horizon: int) -> Tensor:
+@torch.no_grad()
+def dreams(
+    model: WorldModel, dataset: Dataset, horizon: int, count: int = 8
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Last frames, the frames `horizon` steps later, and what was predicted of them, each (K, H, W, C).
+
+    Spread over the rows in order of how much the picture changed: from the middle to the most.
+    """
+    found = predictions(model, dataset, horizon)
+    order = np.argsort(found.copy, kind="stable")
+    chosen = order[np.linspace(len(order) // 2, len(order) - 1, min(count, len(order))).astype(int)]
+    rows = _rows(dataset, horizon)[chosen]
+    feature = cache_latents(model, dataset, "cpu").feature[rows]
+    dreamt = _dream(model, feature, torch.from_numpy(dataset.action), rows, horizon)
+    pixels = ((dreamt + 0.5) * 255.0).round().to(torch.uint8).numpy()
+    return dataset.image[rows], dataset.image[rows + horizon], pixels
+
+
+def _rows(dataset: Dataset, horizon: int) -> NDArray[np.int64]:
+    """Rows after which `horizon` steps of the same episode follow."""
+    parts = zip(dataset.start, dataset.length, strict=True)
+    return np.concatenate([np.arange(s, s + n - horizon + 1) for s, n in parts]).astype(np.int64)
+
+
+def _dream(
+    model: WorldModel, feature: Tensor, action: Tensor, rows: NDArray[np.int64], horizon: int
+) -> Tensor:
     """(B, H, W, C) mean picture on the scale of `normalise` after `horizon` steps from features (B, F)."""
     deter, probs, _ = feature.split(model.config.parts, -1)
     shape = (model.config.groups, model.config.classes)
@@ -93,7 +133,7 @@ def _dream(model: WorldModel, feature: Tensor, action: Tensor, rows: NDArray[np.
 
 def _features(run: Run, dataset: Dataset) -> Tensor:
     """(N, F) latents of a run's encoder along the recorded drive."""
-    encoder: nn.Module = run.graphs.encoder
+    encoder: object = run.graphs.encoder
     if isinstance(encoder, WorldModel):
         return cache_latents(encoder, dataset, "cpu").feature
     assert isinstance(encoder, CloneNetwork)
@@ -108,5 +148,7 @@ def _features(run: Run, dataset: Dataset) -> Tensor:
         state = torch.zeros(1, encoder.config.deter)
         for row in range(int(start), int(start + length) + 1):
             first = torch.full((1, 1), float(row == start))
-            feature[row : row + 1], state, _ = encoder.step_embedded(embedding[row : row + 1], nothing, state, first)
+            feature[row : row + 1], state, _ = encoder.step_embedded(
+                embedding[row : row + 1], nothing, state, first
+            )
     return feature
