@@ -74,7 +74,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup
 	@echo "==> $(TORCH)"
 	@$(PIP) install $(TORCH)
 	@echo "==> training and development tools"
-	@$(PIP) install -e ".[train,exact,dev]"
+	@$(PIP) install -e ".[train,exact,bags,minari,dev]"
 	@touch $@
 
 $(VENV)/colcon/.setup: .ci/make_colcon.sh | $(VENV)/.setup-dev

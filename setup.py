@@ -41,6 +41,10 @@ EXTRAS = {
     "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1,<1", "tensorboard>=2.16,<3"],
     # Ed25519 signatures of bundles; imported only where a key is configured.
     "sign": ["cryptography>=41,<51"],
+    # rosbag2 files without ROS: `safe-o2o import`, `export`. Its interface changes between minor versions.
+    "bags": ["rosbags>=0.11.9,<0.12"],
+    # `safe-o2o export --format minari`.
+    "minari": ["minari[hdf5]>=0.5.3,<0.6; python_version >= '3.11'"],
     "realsense": ["pyrealsense2>=2.55,<3"],
     # Exact avoid sets for `safe-o2o bench reachability`; brings JAX.
     "exact": ["hj-reachability>=0.7,<1"],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safe_o2o_ros.errors import UsageError
 
@@ -36,6 +37,29 @@ def mean_interval(
     parts = [min(_CHUNK, resamples - done) for done in range(0, resamples, _CHUNK)]
     means = np.concatenate([sample[rng.integers(0, count, (part, count))].mean(axis=1) for part in parts])
     low, high = np.quantile(means, (0.5 - 0.5 * level, 0.5 + 0.5 * level))
+    return float(low), float(high)
+
+
+def interval_of(
+    statistic: Callable[[NDArray[np.int64]], float],
+    count: int,
+    level: float = 0.95,
+    resamples: int = 1_000,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of any `statistic` of `count` independent things, such as drives.
+
+    It is given the indices (count,) of those that were drawn. Draws of which it has no finite value are left
+    out. None with fewer than two things, or where hardly any draw had a value.
+    """
+    if count < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    values = np.array([statistic(rng.integers(0, count, count)) for _ in range(resamples)])
+    values = values[np.isfinite(values)]
+    if len(values) < resamples // 2:
+        return None
+    low, high = np.quantile(values, (0.5 - 0.5 * level, 0.5 + 0.5 * level))
     return float(low), float(high)
 
 

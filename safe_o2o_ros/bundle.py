@@ -34,7 +34,7 @@ from safe_o2o_ros.manifest import (
 )
 
 if TYPE_CHECKING:
-    from safe_o2o_ros.online.signature import SigningKey, TrustedKey
+    from safe_o2o_ros.signature import SigningKey, TrustedKey
 
 ENCODER = "encoder.onnx"
 POLICY = "policy.onnx"

@@ -25,6 +25,10 @@ class CorruptRecordError(StoreError):
     """A stored record fails its checksum."""
 
 
+class RecordingError(SafeO2OError):
+    """A bag, tub or folder of pictures cannot be read or written; the message names the file."""
+
+
 class BundleError(SafeO2OError):
     """A model bundle is refused; the running bundle stays."""
 

@@ -24,8 +24,6 @@ HOPS = (
     ("total: image published -> cmd_vel received", "image", "cmd_vel_received"),
 )
 """Name, event it starts at (None = capture), event it ends at."""
-ALONE = ("render", "training", "reachability", "novelty", "filter")
-"""What is measured without a graph."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "novelty",
             "filter",
             "swap",
+            "rc-car",
         ),
         help="what to measure",
     )
@@ -66,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learner", help="crash: command of another learner (default: the package's)")
     parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
     parser.add_argument(
-        "--plot", type=Path, help="soak, reachability: draw it here (default: soak.png, avoid_set.png)"
+        "--plot",
+        type=Path,
+        help="soak, reachability, rc-car: draw it here (default: soak.png, avoid_set.png, OUT/rc_car.png)",
     )
     parser.add_argument(
         "--states", type=int, help="reachability: so many states at random (default: the whole grid of 41^3)"
@@ -76,7 +77,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="reachability: repeat the training, into --out (about 15 minutes)",
     )
-    parser.add_argument("--out", type=Path, help="reachability: directory of the bundle that --train writes")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints",
+    )
+    parser.add_argument("--data", type=Path, help="rc-car: folder of the recordings segA and segE")
+    parser.add_argument(
+        "--shift-delay", action="store_true", help="rc-car: actions are those that act with their frame"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="rc-car: as for pretrain, repeatable"
+    )
     parser.add_argument("--steps", type=int, default=100_000, help="filter: decisions (default: 100000)")
     parser.add_argument("--episodes", type=int, default=10, help="novelty: of each variant (default: 10)")
     parser.add_argument("--seed", type=int, default=40_000, help="novelty: first seed (default: 40000)")
@@ -96,7 +108,14 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, write JSON."""
     if not 0.5 <= args.seconds <= 3600.0:
         raise UsageError("--seconds must be between 0.5 and 3600")
-    alone = dict(zip(ALONE, (_render, _training, _reachability, _novelty, _filter), strict=True))
+    alone = {
+        "render": _render,
+        "training": _training,
+        "reachability": _reachability,
+        "novelty": _novelty,
+        "filter": _filter,
+        "rc-car": _rc_car,
+    }
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
         write_json(args.json, result, "result")
@@ -138,6 +157,18 @@ def _reachability(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_reachability.measure(args, args.plot or Path("avoid_set.png"))
     bench_reachability.show(result)
+    return result
+
+
+def _rc_car(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs torch and the real recordings."""
+    from safe_o2o_ros.cli.extras import TRAIN, require
+
+    require(TRAIN)
+    from safe_o2o_ros.cli import bench_rc_car
+
+    result = bench_rc_car.measure(args)
+    bench_rc_car.show(result)
     return result
 
 

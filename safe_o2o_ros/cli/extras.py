@@ -24,11 +24,15 @@ SIM = ("mujoco", "gymnasium")
 INFERENCE = ("onnxruntime",)
 TRAIN = ("torch",)
 EXACT = ("hj_reachability",)
+BAGS = ("rosbags",)
+MINARI = ("minari", "h5py")
 _INSTALL = {
     ROS: "ROS 2 ({}) is not installed: run `pip install 'safe_o2o_ros[ros]'`, or source your ROS 2",
     SIM: "the simulator ({}) is not installed: run `pip install 'safe_o2o_ros[sim]'`",
     TRAIN: "training ({}) is not installed: run `pip install 'safe_o2o_ros[train]'`",
     EXACT: "the exact avoid sets ({}) are not installed: run `pip install 'safe_o2o_ros[exact]'`",
+    BAGS: "reading and writing bags ({}) is not installed: run `pip install 'safe_o2o_ros[bags]'`",
+    MINARI: "Minari data sets ({}) are not installed: run `pip install 'safe_o2o_ros[minari]'` (Python 3.11)",
     INFERENCE: "ONNX Runtime ({}) is not installed: run `pip install 'safe_o2o_ros[cpu]'`, or `[gpu]`",
 }
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write both files."""
-    from safe_o2o_ros.online.signature import write_keys
+    from safe_o2o_ros.signature import write_keys
 
     public = write_keys(args.key)
     print(f"private key: {args.key} (keep it where bundles are signed, and nowhere else)")

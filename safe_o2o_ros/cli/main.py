@@ -14,6 +14,8 @@ COMMANDS: dict[str, str] = {
     "sim": "drive a simulated task through the ROS 2 graph and write a report",
     "evaluate": "score a bundle or a baseline on a simulated task, without ROS",
     "collect": "record demonstrations of a simulated task into a segment store",
+    "import": "bring a bag, a DonkeyCar tub or a folder of pictures into a segment store",
+    "export": "write a segment store as rosbag2 or as a Minari data set",
     "pretrain": "train a world model and a policy on a segment store and write a bundle",
     "calibrate": "set a bundle's thresholds by driving behind its filter, and check what they promise",
     "finetune": "improve a bundle in simulation as on a robot, and measure what it was worth",
@@ -26,6 +28,8 @@ COMMANDS: dict[str, str] = {
     "bench": "measure latency and speed",
 }
 """Subcommand -> help line. `safe_o2o_ros.cli.<name>` defines add_arguments(parser) and run(args) -> int."""
+MODULES = {"import": "import_data", "export": "export_data"}
+"""Of subcommands that cannot name a module."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, text in COMMANDS.items():
         sub = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == chosen:
-            module = importlib.import_module(f"safe_o2o_ros.cli.{name}")
+            module = importlib.import_module(f"safe_o2o_ros.cli.{MODULES.get(name, name)}")
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     try:

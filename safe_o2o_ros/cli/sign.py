@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verify the files, so that nothing damaged is signed, then sign."""
     from safe_o2o_ros.bundle import load_bundle, sign_bundle
-    from safe_o2o_ros.online.signature import SigningKey
+    from safe_o2o_ros.signature import SigningKey
 
     key = SigningKey(args.key)
     version = load_bundle(args.bundle, networks=()).version

@@ -52,9 +52,11 @@ class OnlineSettings:
     batch: int = 256
     critic_rate: float = 3e-4
     actor_rate: float = 1e-4
+    target_rate: float = 0.1
+    """Polyak rate of target networks: with 0.02, as offline, 5,000 updates see a hundred periods ahead."""
     kappa: float = 1.0
     """Price of one unit of discounted cost in the choice between the actors."""
-    score: float = 0.0
+    score: float = 50.0
     """Nats of likelihood that one unit of score is worth when the online actor chooses a proposal."""
     temperature: float = 0.0
     hold_ticks: int = 5
@@ -67,7 +69,13 @@ class OnlineSettings:
     def agent(self) -> AgentTraining:
         """The settings of the shared update."""
         base = PROFILES["small"].agent
-        return dataclasses.replace(base, batch=self.batch, learning_rate=self.critic_rate, kappa=self.kappa)
+        return dataclasses.replace(
+            base,
+            batch=self.batch,
+            learning_rate=self.critic_rate,
+            target_rate=self.target_rate,
+            kappa=self.kappa,
+        )
 
 
 class Learner:
@@ -189,7 +197,12 @@ class Learner:
         """The exporter runs once; after that only weights are exchanged."""
         place = self.work / "policy-template.onnx"
         if not self._exported:
-            graph = self._graph(agent)
+            # Of random weights: the exporter would store equal tensors, as untrained norms are, only once.
+            any_agent = copy.deepcopy(agent)
+            with torch.no_grad():
+                for parameter in any_agent.parameters():
+                    parameter.normal_()
+            graph = self._graph(any_agent)
             if isinstance(graph, OnlineGraph):
                 parent = (self.bundle.path / POLICY).read_bytes()
                 template = expanded_policy(parent, graph, self.manifest.latent.size)

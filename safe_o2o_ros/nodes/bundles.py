@@ -11,7 +11,7 @@ from safe_o2o_ros.errors import BundleMissingError
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
 
 if TYPE_CHECKING:
-    from safe_o2o_ros.online.signature import TrustedKey
+    from safe_o2o_ros.signature import TrustedKey
 
 TRUSTED_SPEC = Spec(
     "trusted_key", "", "Public key (PEM file) that must have signed every bundle; empty = none is asked for."
@@ -35,7 +35,7 @@ def trusted_key(parameters: Parameters) -> TrustedKey | None:
     """The key that bundles must be signed with, None where none is configured. Raises SignatureKeyError."""
     if not parameters["trusted_key"]:
         return None
-    from safe_o2o_ros.online.signature import TrustedKey
+    from safe_o2o_ros.signature import TrustedKey
 
     return TrustedKey(Path(parameters["trusted_key"]))
 

@@ -25,6 +25,7 @@ SPECS = (
     *BUNDLE_SPECS,
     Spec("lockstep", False, "Quality of service of repeatable simulation."),
     Spec("seed", 0, "Seed of the draw between policies.", 0),
+    Spec("exploration", 0.0, "Noise while experience is gathered, effective actions; 0 = none.", 0.0, 1.0),
 )
 _DIAGNOSTICS_S = 1.0
 _UNREADABLE, _OTHER_BUNDLE, _NON_FINITE = "unreadable", "other_bundle", "non_finite"
@@ -38,7 +39,7 @@ class PolicyNode(ThinNode):
         p = self.parameters
         bundle = open_bundle(p, (POLICY,))
         self._adapter = bundle.manifest.adapter
-        policy = ExpansionPolicy(bundle, p["seed"])
+        policy = ExpansionPolicy(bundle, p["seed"], p["exploration"])
         self._state = policy.initial()
         self._waiting: Latent | None = None
         self._refused = Counter({_UNREADABLE: 0, _OTHER_BUNDLE: 0, _NON_FINITE: 0})
@@ -56,7 +57,7 @@ class PolicyNode(ThinNode):
 
     def _prepare(self, bundle: Bundle) -> ExpansionPolicy:
         """In a thread: an offered bundle's policy, warm."""
-        policy = ExpansionPolicy(bundle, self.parameters["seed"])
+        policy = ExpansionPolicy(bundle, self.parameters["seed"], self.parameters["exploration"])
         nothing = np.zeros(bundle.manifest.latent.size, np.float32)
         policy.step(policy.initial(), Latent(0, bundle.version, nothing, 0.0))
         return policy

@@ -25,11 +25,11 @@ from safe_o2o_ros.online.chunks import (
     request_from_json,
     request_to_json,
 )
-from safe_o2o_ros.online.signature import seal, unseal
 from safe_o2o_ros.online.transfer import Receiver, Sender
+from safe_o2o_ros.signature import seal, unseal
 
 if TYPE_CHECKING:
-    from safe_o2o_ros.online.signature import SigningKey, TrustedKey
+    from safe_o2o_ros.signature import SigningKey, TrustedKey
 
 _LOOK_S = 1.0
 _AGAIN_S = 5.0

@@ -9,7 +9,7 @@ from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
 
 if TYPE_CHECKING:
-    from safe_o2o_ros.online.signature import SigningKey
+    from safe_o2o_ros.signature import SigningKey
 
 SENDER_SPECS = (
     Spec("rate", 1.0, "Most that is sent, MB/s: what control needs of the link must stay free.", 0.001, 1e4),
@@ -21,7 +21,7 @@ def signing_key(parameters: Parameters) -> SigningKey | None:
     """The key that signs, None where none is configured. Raises SignatureKeyError, MissingExtraError."""
     if not parameters["signing_key"]:
         return None
-    from safe_o2o_ros.online.signature import SigningKey
+    from safe_o2o_ros.signature import SigningKey
 
     return SigningKey(Path(parameters["signing_key"]))
 

@@ -40,9 +40,9 @@ from safe_o2o_ros.errors import (
 )
 from safe_o2o_ros.manifest import Manifest, Thresholds
 from safe_o2o_ros.online.held_out import Heard, hear
-from safe_o2o_ros.online.signature import TrustedKey
 from safe_o2o_ros.online.verdict import Refusal, Verdict
 from safe_o2o_ros.safety.conformal import Judged, conformal_threshold, events
+from safe_o2o_ros.signature import TrustedKey
 
 CANDIDATES = 123
 """Commands that the filter scores in a step."""

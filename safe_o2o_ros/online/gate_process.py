@@ -13,7 +13,7 @@ from typing import Any
 
 from safe_o2o_ros.errors import SafeO2OError, UsageError
 from safe_o2o_ros.online.gate import Bounds, judge
-from safe_o2o_ros.online.signature import TrustedKey
+from safe_o2o_ros.signature import TrustedKey
 
 
 def main(argv: list[str]) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -173,7 +174,8 @@ class LearnerWorker:
             if time.monotonic() - began_s > _SETTLED_S:
                 backoff_s = self._options.backoff_s
             self._set("restarting")
-            self._stopping.wait(max(backoff_s, self._until_allowed_s()))
+            # What could not even be started has cost nothing.
+            self._stopping.wait(backoff_s if code is None else max(backoff_s, self._until_allowed_s()))
             backoff_s = min(2.0 * backoff_s, self._options.longest_backoff_s)
 
     def _until_allowed_s(self) -> float:
@@ -225,7 +227,7 @@ class LearnerWorker:
     def _claim(self) -> int:
         """Write the config and take the lock that every learner of this directory holds while it lives.
 
-        One whose node was killed may live a little longer than it.
+        One whose node was killed may live longer than it: it must notice, on a processor it hardly gets.
         """
         directory = self._options.work_dir
         directory.mkdir(parents=True, exist_ok=True)
@@ -236,6 +238,7 @@ class LearnerWorker:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            _end_orphan(os.pread(handle, 100, 0), directory)
             os.close(handle)
             raise StoreError(f"another learner works in {directory}; it must end first") from None
         return handle
@@ -259,6 +262,9 @@ class LearnerWorker:
             os.setpriority(os.PRIO_PROCESS, process.pid, min(19, here + self._options.nice))
         except OSError as error:
             self.lines.append(f"the learner keeps its priority ({error})")
+        # For a successor of this node.
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{process.pid} {os.getpid()}".encode(), 0)
         with self._lock:
             self._process, self._error = process, ""
             self._status.pid, self._status.phase = process.pid, "starting"
@@ -309,6 +315,20 @@ class LearnerWorker:
 
     _error: str = ""
     """The last error it told, or its last line on stderr."""
+
+
+def _end_orphan(note: bytes, directory: Path) -> None:
+    """Kill the learner that holds the lock if its parent is gone; it loses what is not in its checkpoint."""
+    try:
+        pid, parent = (int(word) for word in note.split())
+        about = Path("/proc") / str(pid)
+        ours = str(directory).encode() in (about / "cmdline").read_bytes()
+        # Behind the name, which may hold anything, come the state and the parent.
+        now = int((about / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        if ours and now != parent:
+            os.kill(pid, signal.SIGKILL)
+    except (OSError, ValueError, IndexError):
+        return  # it has just ended
 
 
 def _close(stream: IO[str]) -> None:

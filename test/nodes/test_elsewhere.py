@@ -17,8 +17,8 @@ from support.swapping import write_family
 
 from safe_o2o_ros.data.segments import SegmentReader, SegmentWriter
 from safe_o2o_ros.graph import DeployOptions, deployment
-from safe_o2o_ros.online.signature import write_keys
 from safe_o2o_ros.processes import command, environment, python_environment
+from safe_o2o_ros.signature import write_keys
 
 SUPPORT = Path(__file__).parents[1] / "support"
 DEADLINE_S = 120.0

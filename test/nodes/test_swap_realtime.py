@@ -16,7 +16,7 @@ from safe_o2o_ros.bundle import POLICY, SAFETY, sha256, sign_bundle
 from safe_o2o_ros.graph import DeployOptions, deployment
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.nodes import conversions, qos
-from safe_o2o_ros.online.signature import SigningKey, write_keys
+from safe_o2o_ros.signature import SigningKey, write_keys
 
 
 @pytest.fixture(scope="module")

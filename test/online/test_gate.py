@@ -29,9 +29,9 @@ from safe_o2o_ros.learning.unpack import Names, StoredGraph, unpack
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.online.gate import judge
 from safe_o2o_ros.online.gate_process import main as gate_main
-from safe_o2o_ros.online.signature import SigningKey, TrustedKey, write_keys
 from safe_o2o_ros.online.verdict import Refusal, verdict_from_json
 from safe_o2o_ros.resources import share_path
+from safe_o2o_ros.signature import SigningKey, TrustedKey, write_keys
 
 RUNNING = share_path("models", "point_goal1")
 

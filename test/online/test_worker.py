@@ -160,8 +160,9 @@ PARENT = textwrap.dedent("""
 """)
 
 
-def test_the_learner_of_a_killed_parent_ends_by_itself(start, tmp_path):
-    command = [sys.executable, "-c", PARENT, str(tmp_path), sys.executable, str(FAKE)]
+@pytest.mark.parametrize("modes", [(), ("mute",)])
+def test_the_learner_of_a_killed_parent_ends_by_itself_or_is_ended(start, tmp_path, modes):
+    command = [sys.executable, "-c", PARENT, str(tmp_path), sys.executable, str(FAKE), *modes]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     pid = int(parent.stdout.readline())
     parent.kill()

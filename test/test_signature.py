@@ -13,7 +13,7 @@ from safe_o2o_ros.bundle import load_bundle, rewritten, sha256, sign_bundle
 from safe_o2o_ros.cli.main import main
 from safe_o2o_ros.errors import BundleSignatureError, SignatureKeyError
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
-from safe_o2o_ros.online.signature import SigningKey, TrustedKey, signed_bytes, write_keys
+from safe_o2o_ros.signature import SigningKey, TrustedKey, signed_bytes, write_keys
 
 
 @pytest.fixture(scope="module")
