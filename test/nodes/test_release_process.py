@@ -14,7 +14,6 @@ from safe_o2o_ros.bundle import NETWORKS, POLICY, load_bundle, sign_bundle, writ
 from safe_o2o_ros.manifest import read_manifest
 from safe_o2o_ros.nodes.release_process import GateProcess
 from safe_o2o_ros.online.verdict import Refusal
-from safe_o2o_ros.signature import SigningKey, write_keys
 
 
 @pytest.fixture(scope="module")
