@@ -7,13 +7,13 @@ import sys
 import time
 
 import pytest
-from safe_o2o_ros.online.signature import SigningKey, write_keys
 from support.swapping import write_family
 
 from safe_o2o_ros.bundle import NETWORKS, POLICY, load_bundle, sign_bundle, write_bundle
 from safe_o2o_ros.manifest import read_manifest
 from safe_o2o_ros.nodes.release_process import GateProcess
 from safe_o2o_ros.online.verdict import Refusal
+from safe_o2o_ros.signature import SigningKey, write_keys
 
 
 @pytest.fixture(scope="module")
