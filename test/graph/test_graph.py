@@ -192,7 +192,7 @@ def test_every_node_of_a_lockstep_run_is_essential_and_on_a_robot_none(bundle):
         ({"params_file": "/nowhere.yaml"}, "/nowhere.yaml"),
         ({"use_rviz": True, "rviz_config": "/nowhere.rviz"}, "/nowhere.rviz"),
         ({"finetune": True, "bundle": None, "mode": "limits_only"}, "finetune needs a bundle"),
-        ({"base": "segway"}, "there is no base 'segway': choose among room_base, turtlebot4"),
+        ({"base": "segway"}, "there is no base 'segway': choose among rc_car, room_base, turtlebot4"),
     ],
 )
 def test_impossible_options_are_named(options, words, bundle):
