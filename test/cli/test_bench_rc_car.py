@@ -81,7 +81,10 @@ def test_intervals_are_over_whole_things() -> None:
     assert interval_of(lambda drawn: float("nan"), 4) is None
 
 
-def test_the_command_runs_resumes_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_runs_resumes_and_draws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # a narrow table breaks its lines
     for name, first in (("segA", 0), ("segE", 10**6)):
         rows = [
             {

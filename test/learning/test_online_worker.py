@@ -75,7 +75,9 @@ def learner(tmp_path: Path, **more: Any) -> Iterator[Learner]:
         yield Learner(process)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def test_it_learns_from_what_is_written_and_makes_candidates(tmp_path: Path) -> None:
