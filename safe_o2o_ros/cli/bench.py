@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=Path, help="rc-car: folder of the recordings segA and segE")
     parser.add_argument(
-        "--shift-delay", action="store_true", help="rc-car: actions are those that act with their frame"
+        "--no-shift", action="store_true", help="rc-car: leave the actuation delay in, see docs/recordings.md"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="rc-car: as for pretrain, repeatable"

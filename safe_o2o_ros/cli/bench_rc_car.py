@@ -7,6 +7,7 @@ drives only. Throttle is no input and no output: its sign tells what the driver 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SEGMENTS = {"segA": (), "segE": ("--cost", "author_deleted")}
 """Folders of the recording, and what else the import is told of each."""
+SIZE = 64
+"""Pixels of the square pictures."""
 LEAST_STEPS = 10
 FOLD_STEPS = 900
 """A fold is closed once it has so many steps; a drive that is longer is a fold of its own."""
@@ -51,22 +54,29 @@ SETTINGS = {
     "model.deter": "128",
     "model.units": "128",
     "model.percept": "128",
-    # Looking and predicting are learned at once: one pass over the pictures, and features that serve both.
-    "percept.steps": "0",
-    "world_model.steps": "1200",
+    "percept.steps": "1000",
+    "percept.batch": "16",
+    "percept.length": "16",
+    "percept.learning_rate": "1e-3",
+    "percept.warmup": "50",
+    "world_model.steps": "1000",
     "world_model.batch": "12",
-    "world_model.length": "16",
+    "world_model.length": "12",
+    "world_model.learning_rate": "1e-3",
     "world_model.warmup": "50",
-    "world_model.mirror": "0.5",
-    "scales.decode_fraction": "0.75",
+    "scales.decode_fraction": "0.5",
     "agent.steps": "300",
     "agent.actor_sees": "percept",
     "agent.driver": "percept",
     "support.steps": "0",
 }
 """What differs from the profile `small`: minutes a fold on one core."""
-CLONE = {"world_model.mirror": "0"}
-"""What differs for the behaviour-cloning network: it is the repository's baseline as it is."""
+CLONE = {
+    key.replace("percept.", "world_model."): value
+    for key, value in SETTINGS.items()
+    if key.startswith("percept.")
+}
+"""The behaviour-cloning network has the updates, windows and rates of our percept; nothing is mirrored."""
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -78,8 +88,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if args.out is None:
         raise UsageError("rc-car needs --out: the directory of its stores and checkpoints")
     console = Console()
-    store = imported(_data(args), args.out / "store", args.shift_delay)
+    store = imported(_data(args), args.out / "store", shift=not args.no_shift)
     dataset = load_dataset(store, LEAST_STEPS)
+    # The driver is to be predicted also where he erred.
+    dataset = dataclasses.replace(dataset, imitate=np.ones_like(dataset.imitate))
     config = resolve("small", SETTINGS | overrides_of(args.set))
     folds = split(dataset.length.tolist(), [str(m["run"]) for m in dataset.metadata])
     with bars(console) as report:
@@ -109,28 +121,22 @@ def _data(args: argparse.Namespace) -> Path:
 
 
 def imported(folder: Path, out: Path, shift: bool) -> Path:
-    """The store of both segments, made where it is not there yet."""
+    """The store of both segments; what is in it already stays. Raises UsageError where it is another one."""
     from safe_o2o_ros.cli import import_data, import_options
 
-    if out.exists() and len(EpisodeReader(out)):
-        return out
+    there = list(EpisodeReader(out).metadata()) if any(out.glob("*.seg")) else []
+    if any((m["shifted_s"] > 0.0) != shift for m in there):
+        raise UsageError(f"{out} was imported with another --no-shift: choose another --out")
     parser = argparse.ArgumentParser()
     import_options.add(parser)
     for name, more in SEGMENTS.items():
-        # One period for both, since 20 Hz is what the car was set to.
-        given = [
-            str(folder / name),
-            "--out",
-            str(out),
-            "--crop",
-            "none",
-            "--period",
-            "0.05",
-            "--no-delay",
-            *more,
-        ]
-        given += ["--task", "RcCar", "--min-steps", str(LEAST_STEPS)]
-        options = parser.parse_args([*given, *(("--shift-delay", "0.2") if shift else ())])
+        source = str(folder / name)
+        if any(m["source"] == source for m in there):
+            continue
+        # One period for both: 20 Hz is what the car was set to.
+        given = f"--crop none --size {SIZE} --period 0.05 --task RcCar --min-steps {LEAST_STEPS}".split()
+        given += [*more, *(["--shift-delay"] if shift else [])]
+        options = parser.parse_args([source, "--out", str(out), *given])
         recording = import_data.read(options, STEERING, import_options.shape_of(options))
         import_data.store(options, recording, import_data.process(recording, options), STEERING)
     return out
@@ -179,7 +185,8 @@ def score(
     assert isinstance(ours.graphs.encoder, WorldModel)
     model = ours.graphs.encoder.eval()
     rows = held.transitions
-    pictures = {h: held_out.predictions(model, held, h) for h in HORIZONS}
+    carry = {h: held_out.carried_share(model, others, h) for h in HORIZONS}
+    pictures = {h: held_out.predictions(model, held, h, carry[h]) for h in HORIZONS}
     fold = Fold(
         drive=np.repeat(np.asarray(folds[number]), held.length),
         driver=held.action[rows, 0],
@@ -190,6 +197,7 @@ def score(
         risk=held_out.foreseen_costs(model, held)[rows],
         picture_drive={h: np.asarray(folds[number])[p.episode] for h, p in pictures.items()},
         predicted={h: p.model for h, p in pictures.items()},
+        carried={h: p.carried for h, p in pictures.items()},
         copied={h: p.copy for h, p in pictures.items()},
         strip=np.stack(held_out.dreams(model, held, max(HORIZONS))),
     )

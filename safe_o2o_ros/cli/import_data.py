@@ -21,7 +21,8 @@ from safe_o2o_ros.cli.extras import BAGS, require
 from safe_o2o_ros.cli.import_table import show
 from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.data import EpisodeReader, EpisodeWriter, Manifest
-from safe_o2o_ros.data.alignment import NS, Alignment, Settings, align
+from safe_o2o_ros.data.aligned import NS, Alignment, Settings
+from safe_o2o_ros.data.alignment import align
 from safe_o2o_ros.data.bag_recording import read_bag
 from safe_o2o_ros.data.bag_types import read_definitions
 from safe_o2o_ros.data.bags import is_bag, origin

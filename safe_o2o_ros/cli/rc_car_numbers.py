@@ -39,6 +39,8 @@ class Fold:
     """Steps ahead -> drive of each predicted picture."""
     predicted: dict[int, Floats]
     """Steps ahead -> mean squared error of the predicted picture."""
+    carried: dict[int, Floats]
+    """Steps ahead -> with the share of the last frame's remainder that is carried over."""
     copied: dict[int, Floats]
     """Steps ahead -> of the last frame."""
     strip: NDArray[np.uint8]
@@ -103,11 +105,15 @@ def summary(folds: Sequence[Fold], horizons: Sequence[int]) -> dict[str, Any]:
     pictures: dict[str, dict[str, Any]] = {}
     for h in horizons:
         ahead = np.concatenate([f.picture_drive[h] for f in folds])
-        ours, copy = (np.concatenate([getattr(f, k)[h] for f in folds]) for k in ("predicted", "copied"))
+        ours, carried, copy = (
+            np.concatenate([getattr(f, k)[h] for f in folds]) for k in ("predicted", "carried", "copied")
+        )
         at_drive = {int(d): np.flatnonzero(ahead == d) for d in np.unique(ahead)}
         pictures[str(h)] = {
             "model": float(ours.mean()),
+            "carried": float(carried.mean()),
             "copy": float(copy.mean()),
+            "carried_ratio": _value(lambda at, o=carried, c=copy: float(o[at].sum() / c[at].sum()), at_drive),  # type: ignore[misc]
             "ratio": _value(lambda at, o=ours, c=copy: float(o[at].sum() / c[at].sum()), at_drive),  # type: ignore[misc]
         }
     return {
@@ -129,8 +135,9 @@ def summary(folds: Sequence[Fold], horizons: Sequence[int]) -> dict[str, Any]:
             _bar("steering error / clone's", ratios["to_clone"], "<", CLONE_BAR),
             _bar("AUROC of the frames thrown away", area, ">=", DELETED_BAR),
             *(
-                _bar(f"picture error {h} ahead / copying", pictures[str(h)]["ratio"], "<", PICTURE_BAR)
+                _bar(f"picture error {h} ahead / copying: {name}", pictures[str(h)][key], "<", PICTURE_BAR)
                 for h in horizons
+                for key, name in (("ratio", "model alone"), ("carried_ratio", "with what it cannot draw"))
             ),
         ],
     }

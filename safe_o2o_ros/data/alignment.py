@@ -8,91 +8,21 @@ to one step at most, and every message that belongs to none is counted under the
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_o2o_ros.data.account import account
+from safe_o2o_ros.data.aligned import Aligned, Alignment, Settings, Stretch
 from safe_o2o_ros.data.tracks import MARKS, Recording, Stamps, Track
 
-NS = 1_000_000_000
 PHASES = (0.0, 0.25, 0.5, 0.75)
 """Where a grid may begin after its first frame, in periods: what repeats the fewest frames is taken."""
-_SURPLUS = "newer frame in the same period"
-_ALONE = "alone between gaps"
 _NO_COMMAND = "no command in force"
 _SHORT = "episode too short"
-_OUTSIDE = "outside the episodes"
 _BETWEEN = "between episodes"
 _SHIFTED = "shifted by the delay"
-_REPLACED = "newer command in the same period"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to align."""
-
-    period_ns: int
-    """Control period."""
-    max_gap_ns: int
-    """Frames further apart belong to different episodes."""
-    command_timeout_ns: int
-    """A command is in force for this long unless the next one ends it, as on a base with a time-out."""
-    min_steps: int = 1
-    """Episodes with fewer are dropped."""
-    delay_steps: int = 0
-    """The action of a step is the command of this many steps before: actions then act at once."""
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """One episode: T steps and the T + 1 frames around them, as indices into the tracks."""
-
-    edges_ns: Stamps
-    """(T + 1,) strictly increasing: step k lasts from edge k to edge k + 1."""
-    frames: dict[str, NDArray[np.int64]]
-    """Camera (or "clock" where there is none) -> (T + 1,) index of the frame, not decreasing."""
-    command: NDArray[np.int64]
-    """(T,) index of the command."""
-    ending: str
-    """One of ENDINGS, or "gap" where the recording just stops."""
-
-    def __len__(self) -> int:
-        """Number of steps, T."""
-        return len(self.command)
-
-
-@dataclass
-class Alignment:
-    """Episodes of a recording and what became of every message that could be read."""
-
-    episodes: list[Aligned]
-    fates: dict[int, Counter[str]]
-    """id of a track -> reason -> messages in no step."""
-    used: dict[int, int]
-    """id of a track -> messages in a step; used + fates = the track's length."""
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    """(stamp, length) of the gaps of the clock, nanoseconds."""
-    repeated: int = 0
-    """Steps that begin with the frame of the step before."""
-
-    @property
-    def pairs(self) -> int:
-        """Steps of all episodes: a frame, the command in force, the next frame."""
-        return sum(len(episode) for episode in self.episodes)
-
-
-@dataclass
-class _Stretch:
-    """The grid over one stretch without a gap."""
-
-    edges_ns: Stamps
-    frames: dict[str, NDArray[np.int64]]
-    command: NDArray[np.int64]
-    why: NDArray[np.object_]
-    """(T,) why a step cannot be used; "" where it can."""
-    ticks_ns: Stamps
 
 
 def align(recording: Recording, settings: Settings) -> Alignment:
@@ -100,7 +30,7 @@ def align(recording: Recording, settings: Settings) -> Alignment:
     result = Alignment([], {}, {})
     clock = recording.clock
     if clock is None or not len(clock):
-        _account(recording, result, [])
+        account(recording, result, [])
         return result
     stretches = []
     spans, result.gaps = _split(clock.stamps_ns, settings.max_gap_ns, recording.breaks_ns)
@@ -116,7 +46,7 @@ def align(recording: Recording, settings: Settings) -> Alignment:
     for episode in result.episodes:
         frames = next(iter(episode.frames.values()))
         result.repeated += int((frames[1:] == frames[:-1]).sum())
-    _account(recording, result, stretches)
+    account(recording, result, stretches)
     return result
 
 
@@ -152,7 +82,7 @@ def _grid(stamps: Stamps, period_ns: int) -> tuple[Stamps, NDArray[np.int64]]:
 
 def _lay(
     recording: Recording, clock: Track, first: int, stop: int, since_ns: int, settings: Settings
-) -> _Stretch | None:
+) -> Stretch | None:
     """The steps of clock messages [first, stop); None with fewer than two ticks.
 
     `since_ns`: what is not newer is of the stretch before.
@@ -177,7 +107,7 @@ def _lay(
         at = frames[name]
         lost = (at < 0) | (ticks - track.stamps_ns[at] > settings.max_gap_ns)
         why[lost[:-1] | lost[1:]] = f"no frame of camera {name}"
-    return _Stretch(edges, frames, command, why, ticks)
+    return Stretch(edges, frames, command, why, ticks)
 
 
 def _edges(stamps: Stamps, period_ns: int) -> Stamps:
@@ -197,7 +127,7 @@ def _newest(track: Track, at_ns: Stamps, since_ns: int) -> NDArray[np.int64]:
     return np.asarray(index, np.int64)
 
 
-def _episodes(stretch: _Stretch, marks: Track | None, settings: Settings) -> list[Aligned]:
+def _episodes(stretch: Stretch, marks: Track | None, settings: Settings) -> list[Aligned]:
     """The usable parts of a stretch; notes in its `why` what is left out."""
     found = []
     allowed = np.zeros(len(stretch.why), np.bool_)
@@ -217,7 +147,7 @@ def _episodes(stretch: _Stretch, marks: Track | None, settings: Settings) -> lis
     return found
 
 
-def _cut(stretch: _Stretch, first: int, stop: int, settings: Settings) -> Aligned | None:
+def _cut(stretch: Stretch, first: int, stop: int, settings: Settings) -> Aligned | None:
     """The episode of steps [first, stop); None, and noted why, where too little is left of it."""
     shift = min(settings.delay_steps, stop - first)
     command = stretch.command[first : stop - shift]
@@ -252,88 +182,3 @@ def _runs_of(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     steps = np.diff(np.r_[0, mask.astype(np.int8), 0])
     starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
-
-
-def _account(
-    recording: Recording, result: Alignment, stretches: list[tuple[int, int, _Stretch | None]]
-) -> None:
-    """Fill `used` and `fates`: every message of every track exactly once."""
-    taken: dict[str, list[NDArray[np.int64]]] = {}
-    for episode in result.episodes:
-        for name, index in episode.frames.items():
-            taken.setdefault(name, []).append(index)
-    names = list(recording.cameras)
-    for position, (name, track) in enumerate(recording.cameras.items()):
-        mask = _mask(len(track), taken.get(name, []))
-        reasons = _frame_reasons(track, stretches, position == 0)
-        _note(result, track, mask, reasons)
-    if recording.command is not None:
-        track = recording.command
-        mask = _mask(len(track), [e.command for e in result.episodes])
-        inside = _inside(track.stamps_ns, result.episodes)
-        _note(result, track, mask, np.where(inside, _REPLACED, _OUTSIDE))
-    for track in (*recording.rewards, *recording.costs):
-        _note(result, track, _inside(track.stamps_ns, result.episodes), np.full(len(track), _OUTSIDE, object))
-    if recording.odometry is not None:
-        track = recording.odometry
-        is_clock = not names
-        mask = (
-            _mask(len(track), taken.get("clock", []))
-            if is_clock
-            else _inside(track.stamps_ns, result.episodes)
-        )
-        reasons = (
-            _frame_reasons(track, stretches, True) if is_clock else np.full(len(track), _OUTSIDE, object)
-        )
-        _note(result, track, mask, reasons)
-    if recording.marks is not None:
-        _note(result, recording.marks, np.ones(len(recording.marks), np.bool_), np.full(0, "", object))
-    for track in recording.unmapped:
-        _note(result, track, np.zeros(len(track), np.bool_), np.full(len(track), "not mapped", object))
-
-
-def _note(result: Alignment, track: Track, used: NDArray[np.bool_], reasons: NDArray[np.object_]) -> None:
-    result.used[id(track)] = int(used.sum())
-    rest = [str(r) for r in reasons[~used]] if not used.all() else []
-    result.fates[id(track)] = Counter(rest)
-
-
-def _mask(count: int, indices: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
-    mask = np.zeros(count, np.bool_)
-    for index in indices:
-        mask[index] = True
-    return mask
-
-
-def _inside(stamps: Stamps, episodes: list[Aligned]) -> NDArray[np.bool_]:
-    """(n,) whether each time is within an episode."""
-    if not episodes:
-        return np.zeros(len(stamps), np.bool_)
-    order = sorted(episodes, key=lambda e: int(e.edges_ns[0]))
-    begins = np.array([e.edges_ns[0] for e in order])
-    ends = np.array([e.edges_ns[-1] for e in order])
-    at = np.searchsorted(begins, stamps, "right") - 1
-    return np.asarray((at >= 0) & (stamps < ends[at]))
-
-
-def _frame_reasons(
-    track: Track, stretches: list[tuple[int, int, _Stretch | None]], is_clock: bool
-) -> NDArray[np.object_]:
-    """(n,) why each frame would be in no step."""
-    reasons = np.full(len(track), _ALONE if is_clock else _OUTSIDE, object)
-    for first, stop, stretch in stretches:
-        if stretch is None:
-            continue
-        part = slice(first, stop)
-        if not is_clock:
-            low = np.searchsorted(track.stamps_ns, stretch.ticks_ns[0], "left")
-            part = slice(int(low), int(np.searchsorted(track.stamps_ns, stretch.ticks_ns[-1], "right")))
-        # The tick that would have taken the frame, and the steps on both sides of it.
-        tick = np.searchsorted(stretch.ticks_ns, track.stamps_ns[part], "left")
-        steps = len(stretch.why)
-        after = stretch.why[np.minimum(tick, steps - 1)]
-        before = stretch.why[np.clip(tick - 1, 0, steps - 1)]
-        reasons[part] = np.where(after == "", _SURPLUS, after)
-        free = (after != "") & (before == "")
-        reasons[part] = np.where(free, _SURPLUS, reasons[part])
-    return reasons

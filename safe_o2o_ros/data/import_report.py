@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from safe_o2o_ros.data.alignment import NS, Alignment, Settings
+from safe_o2o_ros.data.aligned import NS, Alignment, Settings
 from safe_o2o_ros.data.recorded_episodes import amounts
 from safe_o2o_ros.data.tracks import CostTrack, Recording, Track
 

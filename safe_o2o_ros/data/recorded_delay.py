@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from safe_o2o_ros.data.alignment import NS, Alignment
+from safe_o2o_ros.data.aligned import NS, Alignment
 from safe_o2o_ros.data.delay import Delay, best, estimate
 from safe_o2o_ros.data.flow import sideways_flow
 from safe_o2o_ros.data.tracks import Recording

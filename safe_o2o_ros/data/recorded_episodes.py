@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import safe_o2o_ros
-from safe_o2o_ros.data.alignment import Aligned, Alignment
+from safe_o2o_ros.data.aligned import Aligned, Alignment
 from safe_o2o_ros.data.episode import Episode
 from safe_o2o_ros.data.tracks import CostTrack, Recording, Stamps
 from safe_o2o_ros.errors import RecordingError

@@ -87,13 +87,18 @@ def _draw_curve(axes: Any, result: dict[str, Any], folds: Sequence[Scores]) -> N
 
 
 def _draw_pictures(axes: Any, result: dict[str, Any]) -> None:
-    for x, (ahead, one) in enumerate(result["pictures"].items()):
-        axes.bar(x - 0.18, one["copy"], width=0.34, color=_OTHER, label=None if x else "last frame")
-        axes.bar(x + 0.18, one["model"], width=0.34, color=_OURS, label=None if x else "world model")
-        axes.text(
-            x + 0.18, one["model"], f" {one['ratio']['value']:.2f}×", ha="center", va="bottom", fontsize=9
-        )
-        del ahead
+    bars = (
+        ("copy", None, "last frame", _OTHER),
+        ("model", "ratio", "world model", _OURS),
+        ("carried", "carried_ratio", "and what it cannot draw", "#56b4e9"),
+    )
+    for x, one in enumerate(result["pictures"].values()):
+        for place, (key, ratio, label, colour) in enumerate(bars):
+            at = x + 0.27 * (place - 1)
+            axes.bar(at, one[key], width=0.25, color=colour, label=None if x else label)
+            if ratio is not None:
+                text = f"{one[ratio]['value']:.2f}×"
+                axes.text(at, one[key], text, ha="center", va="bottom", fontsize=8.5)
     names = [f"{k} step{'s' if int(k) > 1 else ''} ahead" for k in result["pictures"]]
     axes.set_xticks(range(len(names)), names)
     axes.set_title("squared error of the picture", fontsize=9.5, loc="left")

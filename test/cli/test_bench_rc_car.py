@@ -38,6 +38,7 @@ def fold(first_drive: int, steps: int = 40, seed: int = 0, **changes: Any) -> Fo
         risk=deleted + 0.0,
         picture_drive={1: np.repeat([first_drive, first_drive + 1], 3), 5: np.repeat([first_drive], 4)},
         predicted={1: np.full(6, 2.0), 5: np.full(4, 1.0)},
+        carried={1: np.full(6, 1.0), 5: np.full(4, 0.25)},
         copied={1: np.full(6, 4.0), 5: np.full(4, 0.5)},
         strip=np.zeros((3, 2, 8, 8, 3), np.uint8),
     )
@@ -54,7 +55,9 @@ def test_numbers_are_those_of_all_steps_and_bars_are_judged() -> None:
     assert result["deleted"] == {"auroc": {"value": 1.0, "ci95": [1.0, 1.0]}, "frames": 20, "of": 80}
     assert result["pictures"]["1"]["ratio"]["value"] == pytest.approx(0.5)
     met = {b["name"]: b["met"] for b in result["bars"]}
-    assert met["picture error 1 ahead / copying"] and not met["picture error 5 ahead / copying"]
+    assert met["picture error 1 ahead / copying: model alone"]
+    assert not met["picture error 5 ahead / copying: model alone"]
+    assert met["picture error 5 ahead / copying: with what it cannot draw"]
     assert met["steering error / mean predictor's"] and met["AUROC of the frames thrown away"]
     assert [d["drive"] for d in result["per_drive"]] == [0, 1, 2, 3]
     # The command before is not taken from another drive.
@@ -98,9 +101,19 @@ def test_the_command_runs_resumes_and_draws(
         ]
         write_folder(tmp_path / "data" / name, rows)
     tiny = {"world_model.steps": 2, "agent.steps": 2, "world_model.length": 8, "world_model.batch": 2}
+    tiny |= {"percept.steps": 2, "percept.length": 8, "percept.batch": 2}
     tiny |= {"model.depth": 2, "model.deter": 8, "model.units": 8, "model.percept": 8, "model.groups": 2}
     given = [a for key, value in tiny.items() for a in ("--set", f"{key}={value}")]
-    command = ["bench", "rc-car", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), *given]
+    command = [
+        "bench",
+        "rc-car",
+        "--data",
+        str(tmp_path / "data"),
+        "--out",
+        str(tmp_path / "out"),
+        "--no-shift",
+        *given,
+    ]
     assert main([*command, "--json", str(tmp_path / "result.json")]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["drives"] == 5 and result["folds"] == [[0, 1], [2, 3, 4]]

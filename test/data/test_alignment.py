@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_o2o_ros.data.alignment import Settings, align
+from safe_o2o_ros.data.aligned import Settings
+from safe_o2o_ros.data.alignment import align
 from safe_o2o_ros.data.import_report import topic_report
 from safe_o2o_ros.data.recorded_episodes import amounts
 from safe_o2o_ros.data.tracks import MARKS, CostTrack, Recording, Track

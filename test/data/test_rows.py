@@ -11,7 +11,8 @@ import pytest
 from support.recordings import number_of, tub_record, write_folder, write_tub
 
 from safe_o2o_ros.cli.import_data import adapter_or_base
-from safe_o2o_ros.data.alignment import Settings, align
+from safe_o2o_ros.data.aligned import Settings
+from safe_o2o_ros.data.alignment import align
 from safe_o2o_ros.data.csv_folder import csv_of, read_csv
 from safe_o2o_ros.data.import_report import topic_report
 from safe_o2o_ros.data.recorded_episodes import episodes

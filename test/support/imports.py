@@ -9,7 +9,8 @@ import numpy as np
 from support.recordings import NS, number_of
 
 from safe_o2o_ros.cli.import_data import adapter_or_base
-from safe_o2o_ros.data.alignment import Settings, align
+from safe_o2o_ros.data.aligned import Settings
+from safe_o2o_ros.data.alignment import align
 from safe_o2o_ros.data.bag_recording import read_bag
 from safe_o2o_ros.data.import_report import topic_report
 from safe_o2o_ros.data.topic_map import TopicMap
