@@ -52,8 +52,13 @@ class Driver(Protocol):
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
 
-    def __init__(self, bundle: Bundle, mode: Mode, exploration: float = 0.0, seed: int = 0) -> None:
-        """`bundle` must have been loaded with all networks; `exploration`, `seed`: see ExpansionPolicy."""
+    def __init__(
+        self, bundle: Bundle, mode: Mode, exploration: float = 0.0, seed: int = 0, risk_share: float = 1.0
+    ) -> None:
+        """`bundle` must have been loaded with all networks.
+
+        `exploration`, `seed`: see ExpansionPolicy; `risk_share`: see FilterConfig.
+        """
         manifest = bundle.manifest
         self._spec = manifest.image
         self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle, seed, exploration)
@@ -61,7 +66,8 @@ class BundleDriver:
         """The newest, None before the first."""
         self.proposal: Proposal | None = None
         """The newest: who proposed, and what."""
-        self._filter = bundle_filter(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s))
+        config = FilterConfig(mode=mode, brake_dt_s=manifest.period_s, risk_share=risk_share)
+        self._filter = bundle_filter(bundle, config)
         self.reset(0)
 
     def reset(self, seed: int) -> None:

@@ -53,7 +53,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=int, default=10, help="episodes between candidates (default: 10)")
     parser.add_argument("--updates", type=int, default=150, help="after every episode (default: 150)")
     parser.add_argument(
-        "--exploration", type=float, default=0.4, help="noise while tuning, effective actions (default: 0.4)"
+        "--exploration",
+        type=float,
+        default=0.4,
+        help="noise while tuning, where the policy gets nowhere, effective actions (default: 0.4)",
+    )
+    parser.add_argument(
+        "--risk-share",
+        type=float,
+        default=0.25,
+        help="of the filter's threshold while tuning: less is stricter (default: 0.25)",
     )
     parser.add_argument("--evaluate", type=int, default=40, help="unseen scenes to compare on (default: 40)")
     parser.add_argument("--seed", type=int, default=TUNING_SEED, help=f"of tuning (default: {TUNING_SEED})")
@@ -151,6 +160,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(
             "--episodes, --every and --workers must be 1 or more, --updates and --evaluate 0 or more"
         )
+    if not 0.0 <= args.risk_share <= 1.0 or not 0.0 <= args.exploration <= 1.0:
+        raise UsageError("--risk-share and --exploration must lie between 0 and 1")
 
 
 def settings_of(args: argparse.Namespace) -> Any:
@@ -286,6 +297,7 @@ def tune(
                 args.seed + number,
                 not args.no_filter,
                 exploration=args.exploration,
+                risk_share=args.risk_share,
             )
             driven = drive(job)
             writer.append(driven.episode)
@@ -360,6 +372,7 @@ def compare(args: argparse.Namespace, tuning: Tuning, frozen: str, console: Cons
         "expansion": not args.no_expansion,
         "gate_used": not args.no_gate,
         "exploration": args.exploration,
+        "risk_share": args.risk_share,
         "seed": args.seed,
         "evaluation_seed": args.evaluation_seed,
         "tuning": {

@@ -30,6 +30,8 @@ class Job:
     """Of the filter; None: the bundle's."""
     exploration: float = 0.0
     """See ExpansionPolicy."""
+    risk_share: float = 1.0
+    """See FilterConfig."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def drive(job: Job) -> Driven:
     mode = Mode.FILTER if job.filtered else Mode.LIMITS_ONLY
     driver: BundleDriver | GuardedDriver
     if job.threshold is None and job.driver == OWN:
-        driver = BundleDriver(bundle, mode, job.exploration, job.seed)
+        driver = BundleDriver(bundle, mode, job.exploration, job.seed, job.risk_share)
     else:
         inner = (
             BundleDriver(bundle, Mode.LIMITS_ONLY)

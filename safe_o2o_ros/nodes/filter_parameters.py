@@ -36,6 +36,13 @@ SPECS = (
         choices=("stop", "caution"),
     ),
     Spec(
+        "risk_share",
+        1.0,
+        "Share of the bundle's risk threshold up to which commands are certified; less is stricter.",
+        0.0,
+        1.0,
+    ),
+    Spec(
         "stuck_timeout",
         0.5,
         "Standing under the filter's hand after which a try to get around begins, seconds; 0 = never.",

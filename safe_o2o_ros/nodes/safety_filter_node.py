@@ -98,6 +98,7 @@ class SafetyFilterNode(ThinNode):
             bounds=bounds(p, self._adapter),
             require_odom=p["use_odom"] == "require" and not self._lockstep,
             stop_novel=p["novelty"] == "stop",
+            risk_share=p["risk_share"],
             recovery=RecoveryConfig(stuck_s=p["stuck_timeout"] or math.inf),
         )
         if bundle is None:

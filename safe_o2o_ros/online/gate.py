@@ -76,7 +76,8 @@ class Bounds:
     score: float = 0.02
     """In standard deviations of the return: what the chosen actions may score less than the offline ones."""
     bias: float = 2.0
-    """The same: how far the critics' mean may be from what the running policy really earned."""
+    """The same: how far the critics' mean may be from what the running policy really earned; twice as
+    far where the running bundle's is."""
 
 
 DEFAULT_BOUNDS = Bounds()
@@ -242,7 +243,7 @@ def _held_out(
     new = old if same else hear(store, bundle)
     _explains(new, old, bounds, measures)
     thresholds = _certifies(bundle, base, new, old, bounds, measures)
-    _earns(bundle, new, bounds, measures)
+    _earns(bundle, base, new, old, bounds, measures)
     return thresholds
 
 
@@ -388,44 +389,63 @@ def _risks(bundle: Bundle, heard: Sequence[Heard]) -> list[NDArray[np.float32]]:
     ]
 
 
-def _earns(bundle: Bundle, heard: Sequence[Heard], bounds: Bounds, measures: dict[str, float]) -> None:
+def _earns(
+    bundle: Bundle,
+    base: Bundle,
+    new: Sequence[Heard],
+    old: Sequence[Heard],
+    bounds: Bounds,
+    measures: dict[str, float],
+) -> None:
     """The critics that choose between the actors are sane where the running policy drove."""
-    own = [h for h in heard if h.own]
+    own = [h for h in new if h.own]
     if not own or bundle.manifest.expansion.proposals < 2:
         return
-    gamma = bundle.manifest.normalisation.get("gamma", 0.99)
-    kappa, sigma = (bundle.manifest.normalisation.get(k, 1.0) for k in ("kappa", "return_std"))
-    known, gained, online = [], [], []
-    for h in own:
-        scores = bundle.networks[POLICY].run({"latent": h.latent})["scores"]
-        if not np.isfinite(scores).all():
-            raise _RefusedError(
-                Refusal.NON_FINITE, "its critics give scores that are not finite: do not deploy it"
-            )
-        gained.append(scores.max(1) - scores[:, 0])
-        online.append(scores[:, 1] > scores[:, 0])
-        # Of the last periods too little of the return is known.
-        returns = _discounted(h.reward - kappa * h.cost, gamma) / sigma
-        whole = max(0, len(returns) - round(2.0 / max(1.0 - gamma, 1e-3)))
-        known.append(scores[:whole, 0] - returns[:whole])
-    error = np.concatenate(known)
+    scores = _scores(bundle, own)
+    if not all(np.isfinite(s).all() for s in scores):
+        raise _RefusedError(
+            Refusal.NON_FINITE, "its critics give scores that are not finite: do not deploy it"
+        )
     measures |= {
-        "score_gain": float(np.mean(np.concatenate(gained))),
-        "online_share": float(np.mean(np.concatenate(online))),
+        "score_gain": float(np.mean(np.concatenate([s.max(1) - s[:, 0] for s in scores]))),
+        "online_share": float(np.mean(np.concatenate([s[:, 1] > s[:, 0] for s in scores]))),
     }
-    if len(error):
-        measures["score_bias"] = float(error.mean())
-        if abs(measures["score_bias"]) > bounds.bias:
+    bias, limit = _bias(bundle, own, scores), bounds.bias
+    if bias is not None:
+        before = [h for h in old if h.own]
+        running = _bias(base, before, _scores(base, before)) or 0.0
+        measures |= {"score_bias": bias, "running_score_bias": running}
+        # In a changed world the running bundle's critics are off too, and are no reason to keep it.
+        limit = max(limit, min(abs(running), 2.0 * limit))
+        if abs(bias) > limit:
             raise _RefusedError(
                 Refusal.RETURN,
-                f"its critics are off by {measures['score_bias']:.1f} standard deviations of what the "
-                "running "
-                "policy really earned: train them longer",
+                f"its critics are off by {bias:.1f} standard deviations of what the running policy really "
+                f"earned (limit {limit:.1f}): train them longer",
             )
     if measures["score_gain"] < -bounds.score:
         raise _RefusedError(
             Refusal.RETURN, "it expects to earn less than the running policy: train it longer"
         )
+
+
+def _scores(bundle: Bundle, heard: Sequence[Heard]) -> list[NDArray[np.float32]]:
+    """(T, N) what the critics give each proposal."""
+    return [bundle.networks[POLICY].run({"latent": h.latent})["scores"] for h in heard]
+
+
+def _bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float32]]) -> float | None:
+    """Mean of what the critics expect of the offline actor less what was earned; None: too short to tell."""
+    norm = bundle.manifest.normalisation
+    gamma, kappa, sigma = norm.get("gamma", 0.99), norm.get("kappa", 1.0), norm.get("return_std", 1.0)
+    error = []
+    for h, s in zip(own, scores, strict=True):
+        # Of the last periods too little of the return is known.
+        returns = _discounted(h.reward - kappa * h.cost, gamma) / sigma
+        whole = max(0, len(returns) - round(2.0 / max(1.0 - gamma, 1e-3)))
+        error.append(s[:whole, 0] - returns[:whole])
+    errors = np.concatenate(error)
+    return float(errors.mean()) if len(errors) else None
 
 
 def _discounted(rewards: NDArray[np.float32], gamma: float) -> NDArray[np.float64]:

@@ -15,8 +15,10 @@ from safe_o2o_ros.errors import NonFiniteError
 from safe_o2o_ros.types import FloatArray, Latent, Proposal
 
 SOURCES = ("offline", "online")
-EXPLORE_TICKS, EXPLORE_SHARE = 6, 0.4
-"""Noise is held so many ticks, or it would average out, and only this share of such stretches has any."""
+EXPLORE_TICKS = 6
+"""Noise is held so many ticks, or it would average out."""
+DRIFT_TICKS, DITHERING = 20.0, 0.3
+"""Time constant of the mean action, and its length, effective actions, below which a policy gets nowhere."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class PolicyState:
     """Ticks since the last change."""
     tick: int
     """Ticks since the start; with the seed it fixes the random draw."""
+    drift: tuple[float, ...] = ()
+    """Running mean of what the policy asked for, effective actions (A,); nothing yet: it is under way."""
 
 
 class ExpansionPolicy:
@@ -38,8 +42,8 @@ class ExpansionPolicy:
         """`bundle` must have been loaded with its policy.
 
         `exploration`: standard deviation, in effective actions, of noise that is added while experience is
-        gathered: without it nothing new is ever tried, and a policy that dithers somewhere dithers on. The
-        safety filter stands behind it. 0 when driving in earnest.
+        gathered, where the policy gets nowhere: there it would never try anything new and dither on. Elsewhere
+        noise costs more than it teaches. The safety filter stands behind it. 0 when driving in earnest.
         """
         self._network = bundle.networks[POLICY]
         self._adapter = bundle.manifest.adapter
@@ -64,16 +68,17 @@ class ExpansionPolicy:
             best = self._choose(scores, state.tick)
             if best != chosen:
                 chosen, held = best, 0
-        raw = self._adapter.raw(self._explored(actions[chosen], state.tick))
-        return PolicyState(chosen, held, state.tick + 1), Proposal(latent.stamp_ns, raw, SOURCES[chosen])
+        drift = np.asarray(state.drift or (1.0,) * len(actions[chosen]))
+        raw = self._adapter.raw(self._explored(actions[chosen], drift, state.tick))
+        drift = drift + (np.clip(actions[chosen], -1.0, 1.0) - drift) / DRIFT_TICKS
+        following = PolicyState(chosen, held, state.tick + 1, tuple(map(float, drift)))
+        return following, Proposal(latent.stamp_ns, raw, SOURCES[chosen])
 
-    def _explored(self, action: FloatArray, tick: int) -> FloatArray:
-        """The action with the noise of this stretch of ticks; most stretches have none."""
-        if self._exploration <= 0.0:
+    def _explored(self, action: FloatArray, drift: np.ndarray, tick: int) -> FloatArray:
+        """The action with the noise of this stretch of ticks, if the policy gets nowhere."""
+        if self._exploration <= 0.0 or float(np.linalg.norm(drift)) >= DITHERING:
             return action
         rng = np.random.default_rng((self._seed, 1, tick // EXPLORE_TICKS))
-        if rng.random() >= EXPLORE_SHARE:
-            return action
         noise = self._exploration * rng.standard_normal(action.shape)
         return np.clip(action + noise, -1.0, 1.0).astype(np.float32)
 

@@ -49,6 +49,8 @@ class FilterConfig:
     """Tighter than the adapter's own (see base_limits); None = the adapter's own."""
     require_odom: bool = False
     """Brake where the measured speed cannot be used, instead of falling back to the model."""
+    risk_share: float = 1.0
+    """Share of the bundle's risk threshold up to which commands are certified, 0 .. 1: less is stricter."""
     caution_risk: float = 0.5
     """Share of the risk threshold that is left where things are unusual (row 4's lower level)."""
     caution_pace: float = 0.6
@@ -318,7 +320,7 @@ class SafetyFilter:
 
     def _allowed(self) -> float:
         """The risk up to which a command is certified now."""
-        allowed = self._known.risk_threshold
+        allowed = self._known.risk_threshold * self._config.risk_share
         if self._cautious:
             allowed *= self._config.caution_risk
         return allowed * (1.0 - self._config.hysteresis) if self._strict_s > 1e-9 else allowed

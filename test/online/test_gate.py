@@ -25,6 +25,7 @@ from safe_o2o_ros.bundle import (
 from safe_o2o_ros.cli.finetune_worker import Job, drive
 from safe_o2o_ros.data import EpisodeWriter, Manifest
 from safe_o2o_ros.errors import BundleError
+from safe_o2o_ros.learning.learner import Learner, OnlineSettings
 from safe_o2o_ros.learning.unpack import Names, StoredGraph, unpack
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.online.gate import judge
@@ -121,6 +122,23 @@ def test_a_safety_network_that_certifies_nothing_is_refused(tmp_path: Path, held
 
 def test_a_nan_weight_is_refused(tmp_path: Path, held_out: Path) -> None:
     assert judge(_changed(tmp_path / "b", _nan), RUNNING, held_out).refusal is Refusal.NON_FINITE
+
+
+@pytest.mark.parametrize(("shift", "passes"), [(0.0, True), (1e3, False), (-1e3, False)])
+def test_critics_that_dream_of_the_return_are_refused(
+    tmp_path: Path, held_out: Path, shift: float, passes: bool
+) -> None:
+    learner = Learner(RUNNING, tmp_path, OnlineSettings())
+    with torch.no_grad():
+        for critic in (learner.agent.pi_reward, learner.agent.pi_cost):
+            for member in critic.members:
+                member[-1].weight.zero_()  # type: ignore[index,union-attr,operator]
+                member[-1].bias.fill_(shift if critic is learner.agent.pi_reward else 0.0)  # type: ignore[index,union-attr,operator]
+    learner.package(tmp_path / "b")
+    verdict = judge(tmp_path / "b", RUNNING, held_out)
+    assert verdict.passed == passes
+    assert verdict.refusal is (None if passes else Refusal.RETURN)
+    assert np.sign(verdict.measures["score_bias"]) == np.sign(shift) or passes
 
 
 @pytest.mark.parametrize("name", ["risk", "surprise_stop", "pictures_stop"])

@@ -101,6 +101,15 @@ def test_a_risk_equal_to_the_threshold_is_certified_and_one_above_is_not() -> No
     assert drive(make(LinearRisk(bias=0.5000001))).reason is Reason.ESCAPE
 
 
+def test_a_share_of_the_threshold_is_all_that_is_certified() -> None:
+    def ask(bias: float) -> Decision:
+        config = FilterConfig(risk_share=0.5)
+        return drive(SafetyFilter(POINT, config, LinearRisk(bias=bias), 0.5, VERSION))
+
+    assert ask(0.25).reason is Reason.PASS and ask(0.25).threshold == 0.75
+    assert ask(0.26).reason is Reason.ESCAPE
+
+
 def test_the_nearest_certified_command_is_measured_in_effective_actuation() -> None:
     # risk = effective forward thrust: certified up to 0.5; the grid's rows are at -1, -0.8, ..., 1.
     risk = LinearRisk(weight=(1.0, 0.0))
