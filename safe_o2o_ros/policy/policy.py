@@ -42,8 +42,9 @@ class ExpansionPolicy:
         """`bundle` must have been loaded with its policy.
 
         `exploration`: standard deviation, in effective actions, of noise that is added while experience is
-        gathered, where the policy gets nowhere: there it would never try anything new and dither on. Elsewhere
-        noise costs more than it teaches. The safety filter stands behind it. 0 when driving in earnest.
+        gathered, where the policy gets nowhere: there it would never try anything new and dither on.
+        Elsewhere noise costs more than it teaches. The safety filter stands behind it. 0 when driving in
+        earnest.
         """
         self._network = bundle.networks[POLICY]
         self._adapter = bundle.manifest.adapter
