@@ -11,6 +11,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, Float32, String
 
@@ -49,19 +50,19 @@ class FinetuneInputs:
         """Frame sets of a robot, and their account."""
         self._exact = ExactFrameSets(spec.cameras, spec.height, spec.width) if lockstep else None
         self._clock = ReceiptClock(sent=lockstep)
-        self.heard = 0
+        self.heard, self._newest_ns = 0, 0
         self.refused: Counter[str] = Counter({"safety/state": 0})
         """Messages that could not be read, by topic."""
         every = qos.series(lockstep)
-        # The images last: an executor takes one message of each topic in turn, in the order of their
-        # subscriptions, and all that was received before a frame must be there when it is.
-        node.create_subscription(String, "episode", self._on_episode, qos.facts())
-        node.create_subscription(TwistStamped, "executed_cmd", self._on_executed, every)
-        node.create_subscription(TwistStamped, "cmd_vel_nominal", self._on_nominal, every)
-        node.create_subscription(DiagnosticArray, "safety/state", self._on_state, every)
-        node.create_subscription(Float32, "reward", self._on_reward, qos.series(False))
-        node.create_subscription(Float32, "cost", self._on_cost, qos.series(False))
-        node.create_subscription(Bool, "bumper", self._on_bumper, qos.series(False))
+        self._others: list[Subscription] = [
+            node.create_subscription(String, "episode", self._on_episode, qos.facts()),
+            node.create_subscription(TwistStamped, "executed_cmd", self._on_executed, every),
+            node.create_subscription(TwistStamped, "cmd_vel_nominal", self._on_nominal, every),
+            node.create_subscription(DiagnosticArray, "safety/state", self._on_state, every),
+            node.create_subscription(Float32, "reward", self._on_reward, qos.series(False)),
+            node.create_subscription(Float32, "cost", self._on_cost, qos.series(False)),
+            node.create_subscription(Bool, "bumper", self._on_bumper, qos.series(False)),
+        ]
         self._images = [
             ImageInput(
                 node,
@@ -80,7 +81,23 @@ class FinetuneInputs:
 
     def _at_ns(self, info: _Info) -> int:
         self.heard += 1
-        return self._clock.at_ns(info)
+        self._newest_ns = self._clock.at_ns(info)
+        return self._newest_ns
+
+    def _catch_up(self, at_ns: int) -> None:
+        """Take all else that was received before `at_ns`.
+
+        An executor takes one message of each topic in turn. One that fell behind hands over a frame before
+        rewards and commands that came long before it; its period would be judged without them.
+        """
+        for other in self._others:
+            self._newest_ns = 0
+            with other.handle:
+                while self._newest_ns < at_ns:
+                    taken = other.handle.take_message(other.msg_type, other.raw)
+                    if taken is None:
+                        break
+                    other.callback(*taken)
 
     def _on_episode(self, message: String, info: _Info) -> None:
         if message.data == START:
@@ -115,6 +132,7 @@ class FinetuneInputs:
 
     def _on_image(self, camera: str, message: Image, info: _Info) -> None:
         at_ns, stamp_ns = self._at_ns(info), conversions.from_time(message.header.stamp)
+        self._catch_up(at_ns)
         try:
             if self._exact is not None:
                 frames = self._exact.add(camera, stamp_ns, from_image(message))

@@ -46,6 +46,7 @@ SPECS = (
     Spec("piece", 1.0, "An episode is stored in pieces of this length, seconds.", 0.05, 60.0),
     Spec("queue", 64, "Pieces that wait for the disk; what comes then is dropped.", 1, 10_000),
     Spec("long_gap", 0.5, "Time without frames that ends an episode, seconds.", 0.05, 60.0),
+    Spec("warm_up", 1.0, "Nothing is recorded so long after the first frame, seconds.", 0.0, 60.0),
     Spec("cmd_vel_timeout", 0.5, "Age at which the base ignores a command, seconds.", 0.05, 10.0),
     Spec(
         "outcome_delay",
@@ -83,6 +84,7 @@ def join_config(p: Parameters, bundle: Bundle) -> JoinConfig:
         outcome_delay_s=p["outcome_delay"],
         require_reward=p["require_outcomes"],
         require_cost=p["require_outcomes"],
+        warm_up_s=p["warm_up"],
         operator_cost=p["operator_cost"],
         version=bundle.version,
     )

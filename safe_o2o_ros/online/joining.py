@@ -27,6 +27,7 @@ TERMINAL = ("success", "failure")
 ENDINGS = (*TERMINAL, "timeout", "abort")
 """All events that end one."""
 DROPS = (
+    "starting",
     "between_episodes",
     "no_last_frame",
     "reset",
@@ -71,6 +72,9 @@ class JoinConfig:
     """A period without a reward is dropped; else it counts 0."""
     require_cost: bool = False
     """The same of cost."""
+    warm_up_s: float = 0.0
+    """Nothing is recorded so long after the first frame: the publisher of a cost may be found after the
+    camera, and a period must not look free of cost because nobody heard it. Not in lockstep."""
     operator_cost: float = 0.0
     """Least cost of a period in which the operator takes over from the policy; 0 = that costs nothing."""
     version: str = ""
@@ -116,6 +120,7 @@ class TransitionJoiner:
             name: deque(maxlen=_MOST_WAITING) for name in ("reward", "cost", "bumper")
         }
         self._last: _Seen | None = None
+        self._ready_ns = 0
         self._waiting: deque[_Period | _Break] = deque()
         """Over, and not judged yet: messages that belong there may come after the end."""
         self._over = False
@@ -175,6 +180,7 @@ class TransitionJoiner:
         if last is None:
             self._hear(at_ns)
             self._last = seen
+            self._ready_ns = at_ns + round(self._config.warm_up_s * 1e9)
             self._discard(at_ns)
             return
         self.offered += 1
@@ -188,6 +194,8 @@ class TransitionJoiner:
                 cause = "clock_jump"
             elif ahead_ns > self._config.long_gap_s * 1e9:
                 cause = "gap"
+            elif last.at_ns < self._ready_ns and not self._config.lockstep:
+                cause = "starting"
         self._waiting.append(_Break(cause, at_ns) if cause else _Period(last, seen, ending))
         self._last = seen
         while self._waiting and self._is_due():

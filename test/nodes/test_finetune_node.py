@@ -166,8 +166,9 @@ def test_in_real_time_everything_is_stored_or_named_while_the_learner_reads_it(d
     _, _, values = robot.until_it_says(lambda *s: int(s[2]["learner_transitions"]) > 30, "the learner")
     dropped = {k: int(v) for k, v in values.items() if k.startswith("dropped_") and int(v)}
     check_account(values)
-    # One between two episodes; before the first command there is nothing to record.
-    assert set(dropped) <= {"dropped_between_episodes", "dropped_no_command", "dropped_no_reward"}
+    # One between two episodes, and the first second; a busy machine may find the others later than that.
+    late = {"dropped_no_command", "dropped_no_reward"}
+    assert {"dropped_starting"} <= set(dropped) <= {"dropped_starting", "dropped_between_episodes", *late}
     assert values["learner"] == "running" and float(values["loss_reward"]) > 0.0
     ended = [p for p in stored.values() if p.truncated]
     assert {p.metadata["end"] for p in ended} <= {"timeout", "no_reward"}

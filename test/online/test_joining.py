@@ -278,6 +278,26 @@ def test_before_the_first_command_nothing_is_recorded():
     assert drive.dropped() == {"no_command": 1}
 
 
+def test_nothing_is_recorded_while_publishers_may_not_have_been_found():
+    drive = Drive(steps=10, warm_up_s=0.2)  # two and a half periods
+    for _ in range(5):
+        drive.period(cost=1.0)
+    drive.frame()
+    drive.close()
+    assert drive.dropped() == {"starting": 3}
+    (piece,) = drive.pieces
+    assert piece.rewards.tolist() == [3.0, 4.0] and piece.costs.tolist() == [1.0, 1.0]
+    drive.check_account()
+
+
+def test_in_lockstep_the_simulator_waits_and_the_first_period_is_recorded():
+    drive = Drive(steps=10, warm_up_s=0.2, lockstep=True)
+    drive.period()
+    drive.frame()
+    drive.close()
+    assert drive.dropped() == {} and len(drive.pieces[0]) == 1
+
+
 def test_missing_frames_are_noted_and_a_long_gap_ends_the_episode():
     drive = Drive(steps=10, long_gap_s=0.5)
     drive.period()
