@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--swaps", type=int, default=50, help="swap: changes of bundle (default: 50)")
     parser.add_argument(
+        "--finetune", action="store_true", help="swap: recorder and learner run beside it, the learner learns"
+    )
+    parser.add_argument(
         "--victim",
         choices=("camera", "encoder", "policy", "filter", "operator", "all"),
         default="encoder",
@@ -225,6 +228,8 @@ def _of_a_bundle(args: argparse.Namespace) -> dict[str, Any]:
 
         if not 1 <= args.swaps <= 1000:
             raise UsageError("--swaps must be between 1 and 1000")
+        if args.finetune:
+            require(TRAIN)
         result = bench_swap.measure(args, path)
         bench_swap.show(result)
     elif args.what == "soak":

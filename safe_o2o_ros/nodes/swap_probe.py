@@ -19,6 +19,7 @@ from safe_o2o_ros.bundle import sha256
 from safe_o2o_ros.errors import GraphError
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.nodes import conversions, qos
+from safe_o2o_ros.nodes.learner_watch import LearnerWatch
 from safe_o2o_ros.nodes.parameters import Spec
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.online.offer import Offer, ack_from_json, active_from_json, to_json
@@ -28,14 +29,23 @@ SPECS = (
     Spec("bundles", "", "Folder of the bundles to change to, in the order of their names."),
     Spec("before", 10.0, "Time of driving without a change, first, seconds.", 0.5, 3600.0),
     Spec("pause", 1.0, "Time between a change and the next offer, seconds.", 0.0, 60.0),
+    Spec(
+        "learner",
+        False,
+        "finetune_node runs beside it: measure while its learner waits, then while it learns.",
+    ),
     Spec("timeout", 60.0, "Longest wait for a change, seconds.", 1.0, 3600.0),
 )
 _WARM_UP_S = 5.0
+_LEARNER_S = 300.0
+"""Longest wait for a learner that is to start, to wait or to learn."""
+_STAGES = ("starts", "is told to wait", "paused", "is told to learn", "learning")
+"""Of the time before the first change, where a learner runs beside it."""
 _LAST_S = 1.0
 
 
 class SwapProbe(ThinNode):
-    """Prints one JSON line: frames with the times of their answers, and the changes."""
+    """Prints one JSON line: frames and the times of their answers, changes, when a learner learned."""
 
     idle_s = 0.02
 
@@ -54,6 +64,9 @@ class SwapProbe(ThinNode):
         self._offered_ns = 0
         self._since_s = 0.0
         self._refused = ""
+        self._learner = LearnerWatch(self) if p["learner"] else None
+        self._stage, self._update = 0, 0
+        self._spans: dict[str, tuple[int, int]] = {}
         self._offers = self.create_publisher(String, "bundle/offer", qos.facts())
         every = qos.series(False)
         self.create_subscription(String, "bundle/active", self._on_active, qos.facts())
@@ -104,14 +117,35 @@ class SwapProbe(ThinNode):
         if self._first_s is None:
             if now_s - self._started_s > p["timeout"]:
                 raise GraphError("no frame was answered: read the messages of the other nodes")
+        elif self._learner is not None and self._stage < len(_STAGES):
+            self._attend(self._learner, now_s)
         elif self._offer is not None:
             if now_s - self._since_s > p["timeout"]:
                 raise GraphError(f"bundle {self._offer.version} never ran: read the messages of the nodes")
-        elif now_s - self._since_s > (p["pause"] if self._changes else p["before"]):
+        elif now_s - self._since_s > (p["pause"] if self._changes or self._learner else p["before"]):
             if self._bundles:
                 self._publish(self._bundles.pop(0))
             elif now_s - self._since_s > p["pause"] + _LAST_S:
                 self._say()
+
+    def _attend(self, learner: LearnerWatch, now_s: float) -> None:
+        """Let the learner start, wait for `before` seconds, and learn for as long; note when it did."""
+        stage, spent_s = _STAGES[self._stage], now_s - self._since_s
+        if stage in ("paused", "learning"):
+            over = spent_s > self.parameters["before"]
+            if over:
+                self._spans[stage] = (time.time_ns() - round(spent_s * 1e9), time.time_ns())
+                over = stage == "learning" or learner.ask("resume")
+        elif spent_s > _LEARNER_S:
+            raise GraphError(f"the learner {stage} and does not get on: it says '{learner.says}'")
+        elif stage == "starts":
+            over = learner.update > 0 and learner.ask("pause")
+        elif stage == "is told to wait":
+            over = learner.paused
+        else:
+            over = not learner.paused and learner.update > self._update
+        if over:
+            self._stage, self._since_s, self._update = self._stage + 1, now_s, learner.update
 
     def _publish(self, path: Path) -> None:
         version = read_manifest(path).version
@@ -132,7 +166,13 @@ class SwapProbe(ThinNode):
             for stamp, at in sorted(self._frames.items())
             if at <= newest
         ]
-        found = {"frames": frames, "changes": self._changes, "reasons": self._reasons}
+        found = {
+            "frames": frames,
+            "changes": self._changes,
+            "reasons": self._reasons,
+            "spans": self._spans,
+            "updates": self._learner.update if self._learner else 0,
+        }
         print(json.dumps(found), flush=True)
         self.finished = True
 

@@ -41,6 +41,25 @@ def test_ticks_before_and_during_changes_are_told_apart_and_lost_doubled_and_lat
     assert (result["swaps"], result["change_ms"]["max"]) == (1, 200.0)
 
 
+def test_where_a_learner_ran_beside_it_its_waiting_is_the_measure_of_its_learning():
+    frames = [frame(1000 + 100 * i, 10) for i in range(5)]  # starts: belongs to nothing
+    frames += [frame(2000 + 100 * i, 12) for i in range(5)]
+    frames += [frame(3000 + 100 * i, 12 if i else 33) for i in range(4)]
+    frames += [frame(4000, 14)]
+    found = {
+        "frames": frames,
+        "changes": [{"version": "x", "from_ns": 3900 * MS, "to_ns": 4100 * MS}],
+        "reasons": {},
+        "spans": {"paused": [1950 * MS, 2600 * MS], "learning": [2950 * MS, 3500 * MS]},
+        "updates": 7,
+    }
+    result = conclude(found, 100.0)
+    assert [result[part]["ticks"] for part in ("before", "learning", "changing")] == [5, 4, 1]
+    assert result["before"]["late_share"] == 0.0
+    assert result["learning"]["late_share"] == pytest.approx(1 / 4)  # 33 - 12 > 20 ms
+    assert result["updates"] == 7
+
+
 def test_variants_are_other_files_that_do_the_same(tmp_path):
     manifest = write_tiny_bundle(tmp_path / "tiny")
     write_variants(tmp_path / "tiny", manifest, tmp_path / "many", 2)
