@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from support.pieces import MANIFEST, open_store
@@ -223,6 +223,33 @@ def test_a_full_disk_stops_recording_with_an_error_and_never_driving_and_recordi
     check_account(values)
     reader = ExperienceReader(robot.store)
     assert set(ids) <= {i for i, _ in reader.new_since(-1)} and reader.skipped == []
+
+
+def test_an_operator_who_takes_over_is_recorded_as_such_and_costs_what_was_asked(drive):
+    robot = drive(train=False, max_periods=0, operator_cost=7.0)
+    robot.until_acknowledged()
+    hands = robot.probe.node.create_publisher(Twist, "cmd_vel_teleop", qos.pipeline(False))
+    backward = Twist()
+    backward.linear.x = -0.02
+    timer = robot.probe.node.create_timer(0.05, lambda: hands.publish(backward))
+
+    def by_hand():
+        pieces = [piece for _, piece in ExperienceReader(robot.store).new_since(-1)]
+        return [p for p in pieces if p.extras["intervention"].any()]
+
+    robot.probe.until(by_hand, "what the operator did to be stored")
+    robot.until_acknowledged(3)
+    timer.cancel()
+    stored = by_hand()
+    rows = {
+        name: np.concatenate([getattr(p, name) if hasattr(p, name) else p.extras[name] for p in stored])
+        for name in ("costs", "intervention", "actions", "nominal")
+    }
+    hand = rows["intervention"] == 1
+    first = int(np.argmax(hand))
+    # Taking over costs once, at its beginning; what the policy would have done is kept beside what was done.
+    assert rows["costs"][first] == 7.0 and (rows["costs"][first + 1 :] != 7.0).all()
+    assert not np.array_equal(rows["actions"][hand], rows["nominal"][hand])
 
 
 def test_without_training_no_learner_runs_and_torch_is_not_loaded(drive):
