@@ -29,6 +29,8 @@ RING, LANDMARKS = "ring", "landmarks"
 """Optional columns of an episode: see sim/surroundings.py."""
 SECTORS, PLACES = 16, 4
 """Their widths."""
+_LEAST_STD = 1e-6
+"""Returns that vary less do not vary."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,18 @@ class Dataset:
         return np.concatenate([np.arange(s, s + n) for s, n in zip(self.start, self.length, strict=True)])
 
     def return_std(self, gamma: float) -> float:
-        """Standard deviation over transitions of the discounted return to the episode's end."""
+        """Standard deviation over transitions of the discounted return to the episode's end.
+
+        1 where all returns are equal, as in recordings that know no reward: it serves as a unit.
+        """
         returns = np.zeros(len(self.reward), np.float64)
         for s, n in zip(self.start, self.length, strict=True):
             following = 0.0
             for row in range(s + n - 1, s - 1, -1):
                 following = float(self.reward[row]) + gamma * float(self.cont[row]) * following
                 returns[row] = following
-        return float(np.std(returns[self.transitions]))
+        std = float(np.std(returns[self.transitions]))
+        return std if std > _LEAST_STD else 1.0
 
     def windows(
         self,

@@ -165,7 +165,7 @@ def train_agent(
     model, agent = copy.deepcopy(model).cpu(), agent.cpu().eval()
     round_weights(model)
     round_weights(agent)
-    sigma = max(dataset.return_std(config.agent.gamma), 1e-6)
+    sigma = dataset.return_std(config.agent.gamma)
     measured = bool(np.isfinite(dataset.margin).any())
     risk = RiskBound(
         agent.q_reach, model.percept, config.model.dynamics, config.agent.margin_near_m if measured else 0.0

@@ -58,6 +58,19 @@ def test_with_the_option_the_bundle_drives_and_certifies_nothing(
     assert (cost == 0.0).all()  # no command looks better than the policy's own
 
 
+def test_recordings_that_know_no_reward_make_a_bundle_whose_scores_have_a_scale(tmp_path: Path) -> None:
+    with EpisodeWriter(tmp_path / "data", manifest()) as writer:
+        for seed in range(2):
+            episode = make_episode(9, seed)
+            costs = np.isin(np.arange(9), (6,)).astype(np.float32)
+            writer.append(dataclasses.replace(episode, rewards=np.zeros_like(episode.rewards), costs=costs))
+    assert pretrain(tmp_path / "data", tmp_path / "out") == 0
+    bundle = load_bundle(tmp_path / "out", task="PointGoal1")
+    assert bundle.manifest.normalisation["return_std"] == 1.0
+    latent = np.zeros((1, bundle.manifest.latent.size), np.float32)
+    assert np.abs(bundle.networks["policy.onnx"].run({"latent": latent})["scores"]).max() < 1e3
+
+
 def test_what_is_left_out_and_a_missing_calibration_are_said_and_the_rest_is_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
