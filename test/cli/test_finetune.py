@@ -9,7 +9,7 @@ import pytest
 from support.tiny_store import write_tiny_store
 
 from safe_o2o_ros.cli import finetune_worker
-from safe_o2o_ros.cli.finetune import paired
+from safe_o2o_ros.cli.finetune_record import paired
 from safe_o2o_ros.cli.main import main
 
 
@@ -38,7 +38,8 @@ def test_a_run_and_its_continuation(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         driven.append(job.seed)
         return original(job)
 
-    monkeypatch.setattr("safe_o2o_ros.cli.finetune.drive", counting)
+    monkeypatch.setattr("safe_o2o_ros.cli.finetune_loop.drive", counting)
+    monkeypatch.setattr("safe_o2o_ros.cli.finetune_data.drive", counting)
     assert main(_command(out, tmp_path / "offline", 2)) == 0
     second = json.loads((out / "record.json").read_text())
     assert [e["seed"] for e in second["tuning"]["episodes"]] == [5000, 5001]

@@ -210,12 +210,12 @@ def test_the_process_prints_one_verdict(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_risks_are_of_the_executed_commands(held_out: Path) -> None:
     """By hand: the held-out latents through the safety network one by one."""
-    from safe_o2o_ros.online.gate import _risks
+    from safe_o2o_ros.online.gate_safety import risks_of
     from safe_o2o_ros.online.held_out import hear
 
     bundle = load_bundle(RUNNING)
     heard = hear(held_out, bundle)
-    risk = _risks(bundle, heard)[0]
+    risk = risks_of(bundle, heard)[0]
     t = 17
     one = bundle.networks[SAFETY].run(
         {"latent": heard[0].latent[t : t + 1], "actions": heard[0].action[None, t : t + 1]}
