@@ -36,7 +36,7 @@ setup-dev: $(VENV)/.setup-dev  ## add torch and the development tools
 sim: $(VENV)/.egl  ## drive 3 episodes in simulation through the ROS 2 graph and write a report
 	@$(VENV)/bin/safe-o2o sim $(SIM_ARGS)
 
-test: $(VENV)/.setup-dev $(VENV)/colcon/.setup $(VENV)/.egl  ## run every test
+test: $(VENV)/.setup-dev $(VENV)/colcon/.setup $(VENV)/.egl $(VENV)/.usb  ## run every test
 	@echo "==> tests"
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile $(TEST_ARGS)
 
@@ -74,12 +74,16 @@ $(VENV)/.setup-dev: $(VENV)/.setup
 	@echo "==> $(TORCH)"
 	@$(PIP) install $(TORCH)
 	@echo "==> training and development tools"
-	@$(PIP) install -e ".[train,exact,bags,minari,dev]"
+	@$(PIP) install -e ".[train,exact,bags,minari,realsense,dev]"
 	@touch $@
 
 $(VENV)/colcon/.setup: .ci/make_colcon.sh | $(VENV)/.setup-dev
 	@echo "==> colcon"
 	@.ci/make_colcon.sh $(PY) $(VENV)/colcon
+	@touch $@
+
+$(VENV)/.usb: $(VENV)/.setup-dev
+	@$(PY) -c "import pyrealsense2" 2>/dev/null || { .ci/system_libs.sh libusb-1.0-0 && $(PY) -c "import pyrealsense2"; }
 	@touch $@
 
 $(VENV)/.egl: $(VENV)/.setup

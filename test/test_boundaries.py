@@ -24,6 +24,7 @@ ALLOWED_IN: dict[str, tuple[str, ...]] = {
     "mujoco": ("sim/",),
     "gymnasium": ("sim/", "cli/"),
     "onnxruntime": ("inference.py",),
+    "pyrealsense2": ("perception/realsense.py",),
     "ros": ("nodes/",),
 }
 """External package -> places inside the package that may import it ("ros": rclpy and all messages)."""

@@ -66,6 +66,8 @@ class Bag:
         self.path = path
         self.notes: list[str] = []
         """Sentences on what is damaged; complete once everything has been read."""
+        self.span_ns = (0, 0)
+        """First and last time of receipt, ns."""
         self._stack = ExitStack()
         self._reader: Any = None
         self._salvages: list[McapSalvage | Db3Salvage] = []
@@ -82,6 +84,7 @@ class Bag:
         try:
             self._reader = self._stack.enter_context(Reader(self.path))
             connections = list(self._reader.connections)
+            self.span_ns = (int(self._reader.start_time), int(self._reader.end_time))
         except _library_errors() as error:
             self._stack.close()
             raise BagDamagedError(f"{self.path} is not whole ({_first(error)})") from error
@@ -102,7 +105,9 @@ class Bag:
         counts: dict[tuple[str, str], int] = {}
         definitions: dict[str, str] = {}
         for salvage in self._salvages:
-            for channel, _, _ in salvage.messages():
+            for channel, stamp, _ in salvage.messages():
+                first, last = self.span_ns
+                self.span_ns = (min(first or stamp, stamp), max(last, stamp))
                 key = (channel.topic, channel.kind)
                 counts[key] = counts.get(key, 0) + 1
                 if channel.definition:

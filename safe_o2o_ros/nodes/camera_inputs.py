@@ -15,6 +15,7 @@ from safe_o2o_ros.nodes.image_messages import from_camera_info, from_image
 from safe_o2o_ros.nodes.images import ImageInput
 from safe_o2o_ros.perception.camera_model import CameraModel
 from safe_o2o_ros.perception.capture import Capture
+from safe_o2o_ros.perception.playback import Playback
 from safe_o2o_ros.types import ImageArray
 
 
@@ -53,8 +54,17 @@ class CameraInput(Protocol):
         """Frames may be lost on their way without being sent again."""
         ...
 
+    @property
+    def recorded(self) -> bool:
+        """A recording: nothing of it need be lost, and it waits for whoever takes it."""
+        ...
+
     def adapt(self) -> None:
         """Follow changes in the graph; called once a second."""
+        ...
+
+    def listened(self) -> None:
+        """Somebody listens to the pictures; called often."""
         ...
 
     def close(self) -> None:
@@ -64,6 +74,8 @@ class CameraInput(Protocol):
 
 class TopicInput:
     """Images of another node, raw or compressed, with its CameraInfo where it sends one."""
+
+    recorded = False
 
     def __init__(self, node: Node, topic: str, info_topic: str, image_qos: str) -> None:
         """`info_topic`: "" = camera_info beside the images."""
@@ -119,19 +131,23 @@ class TopicInput:
         """Follow the publisher's type and reliability."""
         self._images.adapt()
 
+    def listened(self) -> None:
+        """A driver does not wait."""
+
     def close(self) -> None:
         """Stop to listen."""
         self._images.close()
 
 
 class CaptureInput:
-    """A device or file that a thread reads."""
+    """A device, file or recording that a thread reads."""
 
     best_effort = False
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture | Playback) -> None:
         """`capture` is started here."""
         self._capture = capture
+        self.recorded = isinstance(capture, Playback)
         capture.start()
 
     @property
@@ -143,7 +159,9 @@ class CaptureInput:
     def take(self) -> Incoming | None:
         """The newest picture."""
         shot = self._capture.take()
-        return None if shot is None else Incoming(shot.stamp_ns, "", shot.image.nbytes, shot.image, None)
+        if shot is None:
+            return None
+        return Incoming(shot.stamp_ns, "", shot.image.nbytes, shot.image, shot.model)
 
     def status(self) -> tuple[str, str]:
         """The capture's own."""
@@ -151,6 +169,11 @@ class CaptureInput:
 
     def adapt(self) -> None:
         """Nothing to follow."""
+
+    def listened(self) -> None:
+        """A recording begins now: its first pictures would be lost."""
+        if isinstance(self._capture, Playback):
+            self._capture.begin()
 
     def close(self) -> None:
         """End the thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 
@@ -10,6 +11,7 @@ from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.camera_specs import SPECS, CameraSettings, read_bundle
 from safe_o2o_ros.nodes.camera_stream import CameraStream
 from safe_o2o_ros.nodes.runner import ThinNode, run
+from safe_o2o_ros.perception.playback import PlaybackClock
 
 __all__ = ["SPECS", "main"]
 
@@ -30,9 +32,11 @@ class CameraNode(ThinNode):
         now_s = time.monotonic()
         self._reported_s = now_s
         self._streams: list[CameraStream] = []
+        clocks: dict[Path, PlaybackClock] = {}
         try:
             for camera in settings:
-                self._streams.append(CameraStream(self, camera, camera.open(self, wake.trigger), now_s))
+                source = camera.open(self, wake.trigger, clocks)
+                self._streams.append(CameraStream(self, camera, source, now_s))
         except BaseException:
             self.last_words()
             raise

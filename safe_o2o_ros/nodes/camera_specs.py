@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Callable
 from functools import partial
@@ -11,17 +12,29 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 
-from safe_o2o_ros.errors import BundleMismatchError, UsageError
+from safe_o2o_ros.data.bag_camera import BagCamera
+from safe_o2o_ros.errors import BundleMismatchError, MissingExtraError, RecordingError, UsageError
 from safe_o2o_ros.manifest import Manifest, read_manifest
 from safe_o2o_ros.nodes.camera_inputs import CameraInput, CaptureInput, TopicInput
 from safe_o2o_ros.nodes.images import IMAGE_QOS
 from safe_o2o_ros.nodes.parameters import Parameters, Spec
 from safe_o2o_ros.perception.camera_model import CameraModel, ideal, read_calibration
 from safe_o2o_ros.perception.capture import Capture, Pace
-from safe_o2o_ros.perception.readers import check_file, open_device, open_file
+from safe_o2o_ros.perception.playback import (
+    NOW,
+    PACES,
+    REAL_TIME,
+    STAMPS,
+    Playback,
+    PlaybackClock,
+    RecordedReader,
+)
+from safe_o2o_ros.perception.readers import Reader, check_file, open_device, open_file
+from safe_o2o_ros.perception.realsense import RealSenseFile, library, open_realsense
 from safe_o2o_ros.perception.shaping import CENTRE, CROPS, VIEW, Shape
 
-TOPIC, DEVICE, FILE = "topic", "device", "file"
+TOPIC, DEVICE, FILE, REALSENSE, BAG = "topic", "device", "file", "realsense", "bag"
+_SOURCES = (TOPIC, DEVICE, FILE, REALSENSE, BAG)
 
 
 def _names(value: list[str]) -> str:
@@ -43,21 +56,39 @@ SPECS = (
     Spec("image_qos", "auto", "Reliability of subscriptions to image topics.", choices=IMAGE_QOS),
     Spec("stall_timeout", 0.5, "A camera without a new frame for so long has stalled, seconds.", 0.05, 60.0),
     Spec("rate_warning", 0.7, "Warn below this share of the expected rate.", 0.0, 1.0),
-    Spec("{cameras}.source", TOPIC, "Where the images come from.", choices=(TOPIC, DEVICE, FILE)),
-    Spec("{cameras}.topic", "", "source topic: images of another node, raw or compressed."),
+    Spec("{cameras}.source", TOPIC, "Where the images come from.", choices=_SOURCES),
+    Spec("{cameras}.topic", "", "source topic: images of another node, raw or compressed. bag: its topic."),
     Spec("{cameras}.camera_info_topic", "", "source topic: its CameraInfo; empty: the one beside it."),
     Spec("{cameras}.device", "/dev/video0", "source device: a V4L2 device, its number, or a stream's URL."),
     Spec(
         "{cameras}.capture_size",
         [],
-        "source device: width and height to ask for, pixels; empty: its own.",
+        "source device, realsense: width and height to ask for, pixels; empty: its own.",
         1,
         10_000,
         element=int,
         length=(0, 2),
     ),
-    Spec("{cameras}.file", "", "source file: a video, or a folder of PNG or JPEG pictures."),
-    Spec("{cameras}.loop", True, "source file: begin again at the end."),
+    Spec("{cameras}.serial", "", "source realsense: serial number of the device; empty: the first."),
+    Spec(
+        "{cameras}.file",
+        "",
+        "source file: a video, or a folder of PNG or JPEG pictures. realsense: a recording; empty: live. "
+        "bag: a rosbag2 recording.",
+    ),
+    Spec("{cameras}.loop", True, "source file, or a recording: begin again at the end."),
+    Spec(
+        "{cameras}.playback",
+        REAL_TIME,
+        "Of a recording: at the recorded times, or as fast as its pictures are taken.",
+        choices=PACES,
+    ),
+    Spec(
+        "{cameras}.stamps",
+        NOW,
+        "Of a recording: moved so that the first picture is taken now, or as they were recorded.",
+        choices=STAMPS,
+    ),
     Spec(
         "{cameras}.rate",
         0.0,
@@ -125,14 +156,17 @@ class CameraSettings:
         rate: float = self._values("rate")
         self.expected_hz = rate or (1.0 / manifest.period_s if manifest else 0.0)
 
-    def open(self, node: Node, notify: Callable[[], None]) -> CameraInput:
+    def open(self, node: Node, notify: Callable[[], None], clocks: dict[Path, PlaybackClock]) -> CameraInput:
         """The source. `notify` is called from another thread when a device or file has a new picture.
 
-        Raises UsageError.
+        `clocks`: of the recordings that this process plays. Raises UsageError, MissingExtraError.
         """
         source, rate = self._values("source"), self._values("rate")
         if source == TOPIC:
             return self._topic(node)
+        if source == BAG or (source == REALSENSE and self._values("file")):
+            return CaptureInput(self._playback(source, node, notify, clocks))
+        reader: Callable[[], Reader | None]
         if source == FILE:
             path = Path(self._required("file"))
             check_file(path)
@@ -141,9 +175,38 @@ class CameraSettings:
         else:
             width, height = self._values("capture_size") or (0, 0)
             pace = Pace(timed=False)
-            reader = partial(open_device, self._required("device"), width, height, rate)
+            if source == REALSENSE:
+                library()  # what is missing for good ends the node
+                reader = partial(open_realsense, self._values("serial"), width, height, rate)
+            else:
+                reader = partial(open_device, self._required("device"), width, height, rate)
         clock = node.get_clock()
         return CaptureInput(Capture(reader, pace, lambda: int(clock.now().nanoseconds), notify))
+
+    def _playback(
+        self, source: str, node: Node, notify: Callable[[], None], clocks: dict[Path, PlaybackClock]
+    ) -> Playback:
+        path = Path(self._required("file"))
+        reader: Callable[[], RecordedReader] = partial(RealSenseFile, path)
+        if source == BAG:
+            if importlib.util.find_spec("rosbags") is None:
+                raise MissingExtraError(
+                    "reading bags (rosbags) is not installed: run `pip install 'safe_o2o_ros[bags]'`"
+                )
+            reader = partial(BagCamera, path, self._values("topic"), self.name)
+        try:
+            reader().close()
+        except RecordingError as error:
+            raise UsageError(f"{self.name}.file: {error}") from error
+        clock = node.get_clock()
+        return Playback(
+            reader,
+            clocks.setdefault(path.absolute(), PlaybackClock(lambda: int(clock.now().nanoseconds))),
+            notify,
+            pace=self._values("playback"),
+            stamps=self._values("stamps"),
+            loop=self._values("loop"),
+        )
 
     def _topic(self, node: Node) -> TopicInput:
         topic = self._required("topic")

@@ -17,6 +17,11 @@ from safe_o2o_ros.perception.health import Vitals, judge
 from safe_o2o_ros.perception.shaping import FrameShaper
 from safe_o2o_ros.types import Level
 
+_RECORDED_DEPTH = 1000
+"""Small pictures that are kept for a subscriber that wants all: a recording can be faster than it is."""
+_SETTLED_S = 0.5
+"""Time without a new subscriber after which a recording begins."""
+
 
 class CameraStream:
     """Publishes `<camera>/image_raw` and `<camera>/camera_info`."""
@@ -30,14 +35,17 @@ class CameraStream:
         self._shaper = FrameShaper(settings.shape)
         self._arrivals = Arrivals(now_s)
         self._refusal = ""
-        self._bytes = 0
+        self._bytes = self._frames = 0
+        self._listened, self._listeners, self._joined_s = False, 0, now_s
         self._said = ""
-        profile = qos.images(reliable=False)
+        profile = qos.images(reliable=source.recorded, depth=_RECORDED_DEPTH if source.recorded else 1)
         self._images = node.create_publisher(Image, f"{self.name}/image_raw", profile)
         self._infos = node.create_publisher(CameraInfo, f"{self.name}/camera_info", profile)
 
     def work(self, now_s: float) -> None:
         """Publish the newest frame, if there is one."""
+        if self._source.recorded and not self._listened:
+            self._await_listeners(now_s)
         incoming = self._source.take()
         if incoming is None:
             return
@@ -46,6 +54,15 @@ class CameraStream:
         except FrameError as error:
             self._arrivals.dropped["refused"] += 1
             self._refusal = str(error)
+
+    def _await_listeners(self, now_s: float) -> None:
+        """A recording begins when nobody has joined for a while: its first pictures would be lost to him."""
+        count = self._images.get_subscription_count()
+        if count != self._listeners:
+            self._listeners, self._joined_s = count, now_s
+        elif count and now_s - self._joined_s > _SETTLED_S:
+            self._listened = True
+            self._source.listened()
 
     def _publish(self, incoming: Incoming, now_s: float) -> None:
         if isinstance(incoming.image, FrameError):
@@ -62,6 +79,7 @@ class CameraStream:
         height, width = small.shape[:2]
         self._infos.publish(to_camera_info(model, height, width, incoming.stamp_ns, frame_id))
         self._images.publish(conversions.to_image(small, incoming.stamp_ns, frame_id))
+        self._frames += 1
 
     def report(
         self, now_s: float, stall_timeout_s: float, rate_warning: float
@@ -88,6 +106,7 @@ class CameraStream:
         self._say(level, text)
         dropped = self._source.dropped + arrivals.dropped
         values = {
+            "frames": self._frames,
             "rate_hz": f"{vitals.rate_hz:.1f}",
             "expected_hz": f"{vitals.expected_hz:.1f}",
             "age_s": f"{vitals.age_s:.3f}",

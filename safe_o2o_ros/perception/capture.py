@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from safe_o2o_ros.errors import FrameError, UsageError
+from safe_o2o_ros.perception.camera_model import CameraModel
 from safe_o2o_ros.perception.readers import Reader
 from safe_o2o_ros.types import ImageArray
 
@@ -24,6 +25,8 @@ class Shot:
     """Time of capture on the clock that was given."""
     image: ImageArray
     """(h, w, 3) uint8 RGB."""
+    model: CameraModel | None = None
+    """The source's own calibration."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Capture:
                 self._end(count)
                 break
             age_ns = reader.capture_age_ns(time.monotonic_ns())
-            self._give(Shot(self._clock_ns() - age_ns, image))
+            self._give(Shot(self._clock_ns() - age_ns, image, reader.model))
             count += 1
             if self._pace.timed:
                 # After a pause of the machine time is not made up for: pictures would come in a burst.

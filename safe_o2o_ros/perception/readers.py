@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from safe_o2o_ros.errors import FrameError, UsageError
+from safe_o2o_ros.perception.camera_model import CameraModel
 from safe_o2o_ros.perception.decode import decode_compressed
 from safe_o2o_ros.types import ImageArray
 
@@ -22,6 +23,8 @@ class Reader(Protocol):
 
     fps: float
     """Its own rate, Hz."""
+    model: CameraModel | None
+    """Its own calibration, where it knows one."""
 
     def read(self) -> ImageArray | None:
         """The next picture, (h, w, 3) uint8 RGB; None when there is none. May block. Raises FrameError."""
@@ -89,6 +92,8 @@ def check_file(path: Path) -> None:
 class VideoReader:
     """What OpenCV's VideoCapture has opened."""
 
+    model: CameraModel | None = None
+
     def __init__(self, capture: Any, stamped: bool) -> None:
         """`stamped`: the position of a frame is its time of capture on the monotonic clock (V4L2)."""
         import cv2
@@ -126,6 +131,7 @@ class FolderReader:
     """The pictures of a folder."""
 
     fps = _DEFAULT_FPS
+    model: CameraModel | None = None
 
     def __init__(self, folder: Path) -> None:
         """Raise UsageError when the folder holds no pictures."""

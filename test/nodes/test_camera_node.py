@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from support.probe import DEADLINE_S, probing
+from support.software_camera import SoftwareCamera, numbered
 from support.tiny_bundle import write_tiny_bundle
 
 from safe_o2o_ros.nodes import conversions, qos
@@ -224,3 +225,80 @@ def test_a_video_and_a_missing_device_are_served_by_one_process(tmp_path):
         node.until_it_says("ok")
         code, errors = node.end()
         assert code == 0 and "Traceback" not in errors
+
+
+def write_bag(path, count, period_ms=20):
+    """A bag of one raw camera; pictures tell their number. Returns the stamps, ns."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    types = get_typestore(Stores.ROS2_JAZZY)
+    kinds = {name: types.types[name] for name in ("sensor_msgs/msg/Image", "std_msgs/msg/Header")}
+    clock = types.types["builtin_interfaces/msg/Time"]
+    stamps = [1_600_000_000 * 10**9 + k * period_ms * 10**6 for k in range(count)]
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/camera/image", "sensor_msgs/msg/Image", typestore=types)
+        for k, stamp_ns in enumerate(stamps):
+            stamp = clock(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+            pixels = np.full((48, 64, 3), k, np.uint8)
+            message = kinds["sensor_msgs/msg/Image"](
+                header=kinds["std_msgs/msg/Header"](stamp=stamp, frame_id="recorded_optical_frame"),
+                height=48, width=64, encoding="rgb8", is_bigendian=0, step=192, data=pixels.reshape(-1),
+            )  # fmt: skip
+            written = types.serialize_cdr(message, "sensor_msgs/msg/Image")
+            writer.write(topic, stamp_ns + 5_000_000, written)
+    return stamps
+
+
+@pytest.mark.parametrize("source", ["bag", "realsense"])
+@pytest.mark.parametrize("playback", ["real_time", "fast"])
+def test_a_recording_is_published_whole_in_order_with_its_stamps(source, playback, tmp_path):
+    count = 60
+    if source == "bag":
+        path = tmp_path / "bag"
+        stamps = write_bag(path, count)
+    else:
+        path = tmp_path / "drive.db3"
+        stamps = SoftwareCamera(64, 48).record(path, count, numbered(64, 48))
+    parameters = [
+        "cameras:=[front]", f"front.source:={source}", f"front.file:={path}", "front.loop:=false",
+        "width:=64", f"front.playback:={playback}", "front.stamps:=recorded", "front.crop:=none",
+        "height:=48",
+    ]  # fmt: skip
+    with probing() as probe:
+        images = []
+        probe.node.create_subscription(Image, "front/image_raw", images.append, qos.images(True, 200))
+        with camera_node(probe, *parameters) as node:
+            probe.until(lambda: len(images) >= count, "every picture")
+            status = node.until_it_says("ended")
+    values = {v.key: v.value for v in status.values}
+    assert int(values["frames"]) == count, status
+    assert [int(from_image(image)[0, 0, 0]) for image in images] == list(range(count))
+    found = [conversions.from_time(image.header.stamp) for image in images]
+    assert max(abs(a - b) for a, b in zip(found, stamps, strict=True)) <= 1000  # ns; librealsense keeps ms
+    assert not {key: n for key, n in values.items() if key.startswith("dropped_") and int(n)}
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "words"),
+    [
+        ("bag", None, "there is no recording"),
+        ("bag", b"rubbish", "is no"),
+        ("realsense", None, "does not exist"),
+        ("realsense", b"rubbish", "is no recording"),
+    ],
+)
+def test_a_recording_that_is_none_ends_the_node_with_a_sentence(source, content, words, tmp_path):
+    path = tmp_path / "drive.db3"
+    if content is not None:
+        path.write_bytes(content)
+    parameters = ["cameras:=[front]", f"front.source:={source}", f"front.file:={path}"]
+    given = [part for parameter in parameters for part in ("-p", parameter)]
+    done = subprocess.run(
+        [sys.executable, "-m", "safe_o2o_ros.nodes.camera_node", "--ros-args", *given],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ") and words in done.stderr

@@ -137,6 +137,7 @@ class FakeReader:
     """Gives `count` pictures, then none, as an unplugged camera does."""
 
     fps = 1000.0
+    model = None
 
     def __init__(self, count: int, error_at: int = -1) -> None:
         self._left = count
