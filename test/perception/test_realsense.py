@@ -84,8 +84,9 @@ def test_a_pipeline_that_runs_gives_picture_after_picture_and_none_where_it_ends
     rs = library()
     config, pipeline = rs.config(), rs.pipeline()
     config.enable_device_from_file(str(recording[0]), False)
+    resolved = config.resolve(rs.pipeline_wrapper(pipeline))
+    resolved.get_device().as_playback().set_real_time(False)
     profile = pipeline.start(config)
-    profile.get_device().as_playback().set_real_time(False)
     device = RealSenseDevice(rs, pipeline, profile)
     assert device.fps == 30.0 and device.model is not None and device.model.width == 64
     numbers = []
