@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "filter",
             "swap",
             "rc-car",
+            "realsense",
         ),
         help="what to measure",
     )
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=float,
         default=20.0,
-        help="latency, render: how long; swap: without changes, first (default: 20)",
+        help="latency, render: how long; realsense: to record; swap: without changes, first (default: 20)",
     )
     parser.add_argument("--swaps", type=int, default=50, help="swap: changes of bundle (default: 50)")
     parser.add_argument(
@@ -118,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
         "novelty": _novelty,
         "filter": _filter,
         "rc-car": _rc_car,
+        "realsense": _realsense,
     }
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
@@ -172,6 +174,15 @@ def _rc_car(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_rc_car.measure(args)
     bench_rc_car.show(result)
+    return result
+
+
+def _realsense(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs librealsense alone."""
+    from safe_o2o_ros.cli import bench_realsense
+
+    result = bench_realsense.measure(args)
+    bench_realsense.show(result)
     return result
 
 

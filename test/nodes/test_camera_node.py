@@ -14,12 +14,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from support.probe import DEADLINE_S, probing
-from support.software_camera import SoftwareCamera, numbered
 from support.tiny_bundle import write_tiny_bundle
 
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.image_messages import from_camera_info, from_image, to_camera_info
 from safe_o2o_ros.perception.camera_model import CameraModel
+from safe_o2o_ros.perception.software_camera import SoftwareCamera, numbered
 
 VGA = CameraModel(480, 640, 240.0, 240.0, 320.0, 240.0)
 """90 degrees vertically."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.software_camera import SoftwareCamera, numbered
 
 from safe_o2o_ros.errors import FrameError, UsageError
 from safe_o2o_ros.perception.realsense import RealSenseDevice, RealSenseFile, library, open_realsense
+from safe_o2o_ros.perception.software_camera import SoftwareCamera, numbered
 
 COUNT = 300
 

@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from safe_o2o_ros.errors import FrameError
+from safe_o2o_ros.perception.realsense import library
 from safe_o2o_ros.types import ImageArray
 
 FPS = 30
 FIRST_MS = 1_700_000_000_000.0
 SERIAL = "0001"
+_RECORDED_MS = 5000
 
 
 class SoftwareCamera:
-    """A colour stream of `width` x `height`; `send` feeds it."""
+    """A colour stream; `send` feeds it."""
 
     def __init__(self, width: int, height: int) -> None:
-        import pyrealsense2 as rs
-
+        """`width`, `height`: pixels. Raises MissingExtraError."""
+        rs = library()
         self._rs, self._width, self._height, self._sent = rs, width, height, 0
         self.device = rs.software_device()
         self.device.register_info(rs.camera_info.name, "Software")
@@ -48,7 +51,7 @@ class SoftwareCamera:
         self.sensor.on_video_frame(frame)
 
     def record(self, path: Path, count: int, image: Callable[[int], ImageArray]) -> list[int]:
-        """Write a file of `count` pictures, 1/30 s apart; returns their stamps, ns."""
+        """Write a file of `count` pictures, 1/30 s apart; returns their stamps, ns. Raises FrameError."""
         rs = self._rs
         recorder = rs.recorder(str(path), self.device)
         (sensor,) = recorder.query_sensors()
@@ -58,7 +61,9 @@ class SoftwareCamera:
         stamps = [FIRST_MS + k * 1e3 / FPS for k in range(count)]
         for k, stamp_ms in enumerate(stamps):
             self.send(image(k), stamp_ms)
-            assert arrived.wait_for_frame(5000)
+            found, _ = arrived.try_wait_for_frame(_RECORDED_MS)
+            if not found:
+                raise FrameError(f"librealsense did not record picture {k}: try again")
         sensor.stop()
         sensor.close()
         return [round(ms * 1e6) for ms in stamps]
