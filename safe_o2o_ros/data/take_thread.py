@@ -87,6 +87,10 @@ class TakeThread:
         """Written, of all takes."""
         self.problem = ""
         """Why recording has stopped, "" if it has not."""
+        self.failures = 0
+        """How often it has."""
+        self.discarded = 0
+        """Takes that were thrown away, empty ones not counted."""
         self.finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         """Takes that have ended, for the owner to take out."""
         self.current = ""
@@ -107,6 +111,15 @@ class TakeThread:
     def waiting_bytes(self) -> int:
         """Bytes of messages that wait."""
         return self._offered_bytes - self._taken_bytes
+
+    @property
+    def kept(self) -> int:
+        """Takes that are finished and were not discarded."""
+        return len(self._kept)
+
+    def has_room(self) -> bool:
+        """The disk is not too full to begin a take."""
+        return self.free_bytes() >= self._min_free
 
     def free_bytes(self) -> int:
         """Room on the disk; 0 where it cannot be told."""
@@ -215,6 +228,7 @@ class TakeThread:
             elif item.discard and self._kept:
                 last = self._kept.pop()
                 remove(last)
+                self.discarded += 1
                 self.finished.put(Finished(last.name, "discarded", 0, 0, 0))
         except OSError as error:
             self._fail(error)
@@ -224,6 +238,7 @@ class TakeThread:
         if item.discard or not self._frames:
             take.discard()
             ending = "discarded" if item.discard else "empty"
+            self.discarded += item.discard
         else:
             self._kept.append(take.folder)
             ending = item.ending
@@ -246,13 +261,14 @@ class TakeThread:
             self._fail(error)
 
     def _check_room(self) -> None:
-        if shutil.disk_usage(self._folder.directory).free < self._min_free:
+        if not self.has_room():
             raise OSError(0, f"less than {self._min_free / 1e9:g} GB are free")
 
     def _fail(self, error: OSError | RecordingError) -> None:
         """Nothing more of this take; what is written stays."""
         why = error.strerror if isinstance(error, OSError) else str(error)
         self.problem = f"recording to {self._folder.directory} has stopped ({why}): free space and start again"
+        self.failures += 1
         take, self._take, self.current = self._take, None, ""
         if take is None:
             return
