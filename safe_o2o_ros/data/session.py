@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from safe_o2o_ros.data.tracks import ENDINGS, MARKS
@@ -9,6 +10,37 @@ from safe_o2o_ros.data.tracks import ENDINGS, MARKS
 START = MARKS[0]
 STOPPED, SUCCESS = "timeout", "success"
 """Ending of a take that the operator stopped, and of one whose goal was reached."""
+
+
+_FAR_NS = 5_000_000_000
+"""A camera whose clock differs more from ours is on another one."""
+
+
+class LastFrames:
+    """After the end of an episode the frame is wanted that its last action led to, of every camera."""
+
+    def __init__(self, word: str, topics: set[str], since_ns: int) -> None:
+        """`word`: how the episode ended, at `since_ns`; `topics`: of the cameras."""
+        self.word = word
+        self._waiting = set(topics)
+        self.mark_ns = since_ns
+        """When the take ends: not before its last frame, whichever of its times is believed."""
+
+    @property
+    def complete(self) -> bool:
+        """All are there."""
+        return not self._waiting
+
+    def wants(self, topic: str, log_ns: int, data: bytes) -> bool:
+        """Whether this message, CDR with a header in front, is one of them."""
+        if topic not in self._waiting:
+            return False
+        self._waiting.remove(topic)
+        sec, nanosec = struct.unpack_from("<iI" if data[1] else ">iI", data, 4)
+        stamp_ns = sec * 1_000_000_000 + nanosec
+        near = abs(stamp_ns - log_ns) < _FAR_NS
+        self.mark_ns = max(self.mark_ns, log_ns, stamp_ns if near else 0)
+        return True
 
 
 @dataclass(frozen=True)

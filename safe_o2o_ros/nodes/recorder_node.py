@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 
 from safe_o2o_ros.data.cost_label import BUMPER, E_STOP, CostLabel
 from safe_o2o_ros.data.record_report import RecordReport
-from safe_o2o_ros.data.session import START, SUCCESS, Session, Step
+from safe_o2o_ros.data.session import START, LastFrames, Session, Step
 from safe_o2o_ros.data.take_thread import Finished, Heard, TakeThread
 from safe_o2o_ros.data.takes import TakeFolder
 from safe_o2o_ros.nodes import conversions, qos
@@ -28,6 +28,8 @@ from safe_o2o_ros.types import Level
 
 __all__ = ["SPECS", "RecorderNode", "main"]
 _REPORT_S = 1.0
+_LAST_FRAMES_S = 1.0
+"""Longest wait for the frames after the end of an episode."""
 _LAST_S = 5.0
 """Longest time the disk gets at the end."""
 
@@ -51,6 +53,8 @@ class RecorderNode(ThinNode):
         topics = tuple(f"/{c}/image_raw{end}" for c in self._robot.cameras for end in ("", "/compressed"))
         self._report = RecordReport(self._thread, topics)
         self._waits, self._reported_s, self._failures = bool(p["autostart"]), 0.0, 0
+        self._last_frames: LastFrames | None = None
+        self._ended_s = 0.0
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
         words: dict[str, Callable[[], str]] = {
             "start": self._start,
@@ -101,6 +105,9 @@ class RecorderNode(ThinNode):
     def _do(self, step: Step, said: str, *last: Heard, at_ns: int | None = None) -> str:
         """Carry out what the session decided. `last`: what the ending take still gets."""
         now_ns, now_s = time.time_ns() if at_ns is None else at_ns, time.monotonic()
+        if step.discard:
+            self._last_frames = None
+        self._settle()
         if step.finish:
             self._thread.end(step.finish, *last, _said("episode", String(data=step.finish), now_ns))
             self._report.ended(now_s)
@@ -115,12 +122,25 @@ class RecorderNode(ThinNode):
             self._report.opened(now_s)
         return said
 
+    def _settle(self) -> None:
+        """End the take whose episode is over; its last frames are there, or do not come."""
+        last, self._last_frames = self._last_frames, None
+        if last is not None:
+            self._thread.end(last.word, _said("episode", String(data=last.word), last.mark_ns))
+            self._report.ended(time.monotonic())
+
     def _costs(self) -> list[Heard]:
         said = [_said("cost", Bool(data=on), at_ns) for at_ns, on in self._cost.said]
         self._cost.said.clear()
         return said
 
     def _on_heard(self, heard: Heard) -> None:
+        if self._last_frames is not None and heard.frame:
+            if self._last_frames.wants(heard.topic, heard.log_ns, heard.data):
+                self._thread.offer(heard)
+            if self._last_frames.complete:
+                self._settle()
+            return
         label = _LABELS.get(heard.topic)
         value = deserialize_message(heard.data, label).data if label is not None else None
         if heard.topic == "/episode":
@@ -138,10 +158,13 @@ class RecorderNode(ThinNode):
 
     def _on_episode(self, word: str, heard: Heard) -> None:
         step = self._session.event(word)
-        # The word belongs to the take that it ends, or to the one that it begins.
-        self._do(step, "", *(() if step.open else (heard,)), at_ns=heard.log_ns)
-        if step.open or not step.finish:
-            self._offer(heard)
+        if step.finish and not step.open:
+            self._thread.offer(heard)
+            topics = set(self._inputs.camera_topics().values())
+            self._last_frames, self._ended_s = LastFrames(word, topics, heard.log_ns), time.monotonic()
+            return
+        self._do(step, "", at_ns=heard.log_ns)
+        self._offer(heard)
 
     def _offer(self, heard: Heard) -> None:
         if self._session.running and not self._thread.offer(heard):
@@ -162,6 +185,8 @@ class RecorderNode(ThinNode):
         while not self._thread.finished.empty():
             self._tell_of(self._thread.finished.get())
         now_s = time.monotonic()
+        if self._last_frames is not None and now_s - self._ended_s > _LAST_FRAMES_S:
+            self._settle()
         if now_s - self._reported_s >= _REPORT_S:
             self._tell(now_s)
 
