@@ -27,7 +27,9 @@ def topic(name: str, kind: str) -> Topic:
     """
     store = _typestore()
     if kind not in store.fielddefs:
-        raise RecordingError(f"{name} is a {kind}, which this recorder has no definition of: do not record it")
+        raise RecordingError(
+            f"{name} is a {kind}, which this recorder has no definition of: do not record it"
+        )
     return Topic(name, kind, store.generate_msgdef(kind, ros_version=2)[0], yaml.safe_dump([_qos(name)]))
 
 

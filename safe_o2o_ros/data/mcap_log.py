@@ -60,7 +60,7 @@ class Topic:
 
 
 class McapLog:
-    """Writes one file; every method may raise OSError, after which the file is whole up to the message before.
+    """Writes one file; every method may raise OSError: then it is whole up to the message before.
 
     Not thread-safe.
     """
@@ -216,7 +216,14 @@ class McapLog:
             found += self._described(channel, self._schemas[kind], schema=kind not in written)
             written.add(kind)
         counts = b"".join(struct.pack("<HQ", key, count) for key, count in self._sent.items())
-        numbers = (sum(self._sent.values()), len(self._schemas), len(self._sent), 0, 0, len(self._chunk_index))
+        numbers = (
+            sum(self._sent.values()),
+            len(self._schemas),
+            len(self._sent),
+            0,
+            0,
+            len(self._chunk_index),
+        )
         body = struct.pack("<QHIIIIQQ", *numbers, self._first_ns, self._last_ns)
         body += struct.pack("<I", len(counts)) + counts
         return found + _record(_STATISTICS, body) + b"".join(self._chunk_index)

@@ -7,10 +7,10 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
+from safe_o2o_ros.data.take_events import End, Finished, Heard, Open
 from safe_o2o_ros.data.takes import Take, TakeFolder, remove
 from safe_o2o_ros.errors import FrameError, RecordingError
 
@@ -21,48 +21,6 @@ _FREE_S = 0.5
 _WAIT_S = 0.2
 
 
-@dataclass(frozen=True)
-class Heard:
-    """One message."""
-
-    topic: str
-    """In the bag."""
-    kind: str
-    log_ns: int
-    publish_ns: int
-    data: bytes
-    """CDR."""
-    frame: bool = False
-    """A camera's picture: a take without any is thrown away."""
-    change: Callable[[bytes], bytes] | None = None
-    """Applied in the thread before writing, e.g. compression. Raises FrameError."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A take that has ended."""
-
-    name: str
-    ending: str
-    """Of the episode; "discarded", "empty" or "disk" where nothing or not all of it is kept."""
-    messages: int
-    frames: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class _Open:
-    custom: Mapping[str, str]
-    first: tuple[Heard, ...]
-
-
-@dataclass(frozen=True)
-class _End:
-    ending: str
-    last: tuple[Heard, ...] = ()
-    discard: bool = False
-
-
 class TakeThread:
     """Commands and messages are obeyed in their order. Counters are for everybody to read.
 
@@ -70,10 +28,12 @@ class TakeThread:
     """
 
     def __init__(self, folder: TakeFolder, queue_bytes: int, min_free_bytes: int) -> None:
-        """`queue_bytes`: of messages that may wait; what comes then is dropped. `min_free_bytes`: of the disk,
-        below which nothing is recorded."""
+        """`queue_bytes`: of messages that may wait; what comes then is dropped.
+
+        `min_free_bytes`: of the disk, below which nothing is recorded.
+        """
         self._folder, self._queue_bytes, self._min_free = folder, queue_bytes, min_free_bytes
-        self._queue: queue.SimpleQueue[Heard | _Open | _End | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Heard | Open | End | None] = queue.SimpleQueue()
         self._taken_bytes = self._offered_bytes = 0
         self.offered: Counter[str] = Counter()
         """Messages of takes, by topic."""
@@ -141,24 +101,24 @@ class TakeThread:
 
     def open(self, custom: Mapping[str, str], *first: Heard) -> None:
         """Begin a take with these messages."""
-        self._put(_Open(custom, first), *first)
+        self._put(Open(custom, first), *first)
 
     def end(self, ending: str, *last: Heard) -> None:
         """Finish the running take after these messages."""
-        self._put(_End(ending, last), *last)
+        self._put(End(ending, last), *last)
 
     def discard(self) -> None:
         """Delete the running take, or else the last one kept."""
-        self._put(_End("discarded", discard=True))
+        self._put(End("discarded", discard=True))
 
     def close(self, timeout_s: float) -> bool:
         """Write what waits, finish the running take, end; False where the disk took longer."""
-        self._put(_End("timeout"))
+        self._put(End("timeout"))
         self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, command: _Open | _End, *messages: Heard) -> None:
+    def _put(self, command: Open | End, *messages: Heard) -> None:
         for heard in messages:
             self.offered[heard.topic] += 1
         self._queue.put(command)
@@ -172,16 +132,16 @@ class TakeThread:
                 continue
             if item is None:
                 return
-            if isinstance(item, _Open):
+            if isinstance(item, Open):
                 self._begin(item)
-            elif isinstance(item, _End):
+            elif isinstance(item, End):
                 self._finish(item)
             else:
                 self._write(item)
                 self._taken_bytes += len(item.data)
                 self._tidy()
 
-    def _begin(self, item: _Open) -> None:
+    def _begin(self, item: Open) -> None:
         self._messages = self._frames = 0
         try:
             self._check_room()
@@ -218,7 +178,7 @@ class TakeThread:
         self.dropped[cause] += 1
         self.dropped_of[heard.topic] += 1
 
-    def _finish(self, item: _End) -> None:
+    def _finish(self, item: End) -> None:
         for heard in item.last if self._take is not None else ():
             self._write(heard)
         take, self._take, self.current = self._take, None, ""
@@ -233,7 +193,7 @@ class TakeThread:
         except OSError as error:
             self._fail(error)
 
-    def _end(self, take: Take, item: _End) -> None:
+    def _end(self, take: Take, item: End) -> None:
         size, name = take.size_bytes, take.folder.name
         if item.discard or not self._frames:
             take.discard()
@@ -267,7 +227,9 @@ class TakeThread:
     def _fail(self, error: OSError | RecordingError) -> None:
         """Nothing more of this take; what is written stays."""
         why = error.strerror if isinstance(error, OSError) else str(error)
-        self.problem = f"recording to {self._folder.directory} has stopped ({why}): free space and start again"
+        self.problem = (
+            f"recording to {self._folder.directory} has stopped ({why}): free space and start again"
+        )
         self.failures += 1
         take, self._take, self.current = self._take, None, ""
         if take is None:

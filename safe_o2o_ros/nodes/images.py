@@ -30,10 +30,10 @@ class ImageInput:
         depth: int = 1,
         raw: bool = False,
     ) -> None:
-        """`callback` gets Image messages, and with `compressed` also CompressedImage ones; with `raw` bytes of
-        the type that `kind` names.
+        """`callback` gets Image messages, and with `compressed` also CompressedImage ones.
 
-        `depth`: so many wait where they come faster than they are taken.
+        `depth`: so many wait where they come faster than they are taken. `raw`: bytes instead, of the type
+        that `kind` names.
         """
         self._node = node
         self._callback = callback

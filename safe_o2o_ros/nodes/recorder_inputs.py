@@ -11,9 +11,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from std_msgs.msg import Bool, Float32, String
 
-from safe_o2o_ros.data.take_thread import Heard
+from safe_o2o_ros.data.take_events import Heard
 from safe_o2o_ros.nodes import qos
 from safe_o2o_ros.nodes.images import ImageInput
 from safe_o2o_ros.nodes.recorded_images import COMPRESSED_KIND, IMAGE_KIND
@@ -70,7 +71,7 @@ class RecorderInputs:
             profile = qos.facts() if latched else qos.series(False)
             take = partial(self._on_stream, f"/{topic}", kind_of(kind))
             node.create_subscription(kind, topic, take, profile, raw=True)
-        self._either = {topic: "geometry_msgs/msg/TwistStamped" for topic in _EITHER}
+        self._either = dict.fromkeys(_EITHER, "geometry_msgs/msg/TwistStamped")
         self._subscriptions = {topic: self._listen(topic) for topic in _EITHER}
         # The images last: an executor takes one message of each topic in turn.
         self._images: dict[str, ImageInput] = {}
@@ -123,3 +124,9 @@ def _heard(topic: str, kind: str, data: bytes, info: _Info, **more: Any) -> Hear
     received_ns = receipt_ns(info)
     sent_ns = int(info.get("source_timestamp") or 0) or received_ns
     return Heard(topic, kind, received_ns, sent_ns, bytes(data), **more)
+
+
+def said(name: str, message: Any, at_ns: int) -> Heard:
+    """A message of the recorder's own."""
+    data = bytes(serialize_message(message))
+    return Heard(f"/record/{name}", kind_of(type(message)), at_ns, at_ns, data)

@@ -10,18 +10,19 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Bool, Float32, String
 from std_srvs.srv import Trigger
 
 from safe_o2o_ros.data.cost_label import BUMPER, E_STOP, CostLabel
 from safe_o2o_ros.data.record_report import RecordReport
 from safe_o2o_ros.data.session import START, LastFrames, Session, Step
-from safe_o2o_ros.data.take_thread import Finished, Heard, TakeThread
+from safe_o2o_ros.data.take_events import Finished, Heard
+from safe_o2o_ros.data.take_thread import TakeThread
 from safe_o2o_ros.data.takes import TakeFolder
 from safe_o2o_ros.nodes import conversions, qos
 from safe_o2o_ros.nodes.recorded_images import compression
-from safe_o2o_ros.nodes.recorder_inputs import RecorderInputs, kind_of
+from safe_o2o_ros.nodes.recorder_inputs import RecorderInputs, said
 from safe_o2o_ros.nodes.recorder_parameters import SPECS, out_dir, robot_of
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.types import Level
@@ -72,8 +73,8 @@ class RecorderNode(ThinNode):
     def _on_word(
         self, act: Callable[[], str], request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        said = act()
-        response.success, response.message = not said.startswith("not "), said
+        answer = act()
+        response.success, response.message = not answer.startswith("not "), answer
         return response
 
     def _start(self) -> str:
@@ -92,7 +93,7 @@ class RecorderNode(ThinNode):
             return "not recording: press start first"
         rewarded = self.parameters["reward_from"] == "goal"
         now_ns = time.time_ns()
-        last = [_said("reward", Float32(data=1.0), now_ns)] if rewarded else []
+        last = [said("reward", Float32(data=1.0), now_ns)] if rewarded else []
         return self._do(self._session.goal(), "goal reached", *last)
 
     def _press_cost(self) -> str:
@@ -102,14 +103,14 @@ class RecorderNode(ThinNode):
             return "not counted: cost_from leaves the operator out"
         return "cost"
 
-    def _do(self, step: Step, said: str, *last: Heard, at_ns: int | None = None) -> str:
+    def _do(self, step: Step, answer: str, *last: Heard, at_ns: int | None = None) -> str:
         """Carry out what the session decided. `last`: what the ending take still gets."""
         now_ns, now_s = time.time_ns() if at_ns is None else at_ns, time.monotonic()
         if step.discard:
             self._last_frames = None
         self._settle()
         if step.finish:
-            self._thread.end(step.finish, *last, _said("episode", String(data=step.finish), now_ns))
+            self._thread.end(step.finish, *last, said("episode", String(data=step.finish), now_ns))
             self._report.ended(now_s)
         if step.discard:
             self._thread.discard()
@@ -117,22 +118,22 @@ class RecorderNode(ThinNode):
         if step.open:
             self._cost.said.clear()
             self._cost.again(now_ns)
-            first = [_said("episode", String(data=START), now_ns), *self._costs()]
+            first = [said("episode", String(data=START), now_ns), *self._costs()]
             self._thread.open(self._robot.custom(self._inputs.camera_topics()), *first)
             self._report.opened(now_s)
-        return said
+        return answer
 
     def _settle(self) -> None:
         """End the take whose episode is over; its last frames are there, or do not come."""
         last, self._last_frames = self._last_frames, None
         if last is not None:
-            self._thread.end(last.word, _said("episode", String(data=last.word), last.mark_ns))
+            self._thread.end(last.word, said("episode", String(data=last.word), last.mark_ns))
             self._report.ended(time.monotonic())
 
     def _costs(self) -> list[Heard]:
-        said = [_said("cost", Bool(data=on), at_ns) for at_ns, on in self._cost.said]
+        labels = [said("cost", Bool(data=on), at_ns) for at_ns, on in self._cost.said]
         self._cost.said.clear()
-        return said
+        return labels
 
     def _on_heard(self, heard: Heard) -> None:
         if self._last_frames is not None and heard.frame:
@@ -142,7 +143,7 @@ class RecorderNode(ThinNode):
                 self._settle()
             return
         label = _LABELS.get(heard.topic)
-        value = deserialize_message(heard.data, label).data if label is not None else None
+        value: Any = deserialize_message(heard.data, label).data if label is not None else None
         if heard.topic == "/episode":
             self._on_episode(str(value), heard)
             return
@@ -168,11 +169,13 @@ class RecorderNode(ThinNode):
 
     def _offer(self, heard: Heard) -> None:
         if self._session.running and not self._thread.offer(heard):
-            self.get_logger().error("messages are dropped: the disk does not keep up", throttle_duration_sec=5.0)
+            self.get_logger().error(
+                "messages are dropped: the disk does not keep up", throttle_duration_sec=5.0
+            )
 
     def _label(self) -> None:
-        for said in self._costs():
-            self._offer(said)
+        for label in self._costs():
+            self._offer(label)
 
     def work(self) -> None:
         """Label, look whether the disk still takes it, report once a second."""
@@ -235,12 +238,6 @@ _LABELS: dict[str, type[Any]] = {
     "/e_stop": Bool,
     "/cost": Float32,
 }
-
-
-def _said(name: str, message: Any, at_ns: int) -> Heard:
-    """A message of the recorder's own."""
-    data = bytes(serialize_message(message))
-    return Heard(f"/record/{name}", kind_of(type(message)), at_ns, at_ns, data)
 
 
 def main() -> int:

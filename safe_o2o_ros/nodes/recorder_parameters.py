@@ -70,7 +70,7 @@ def robot_of(p: Parameters) -> Robot:
     cameras = tuple(p["cameras"]) or (bundle.image.cameras if bundle else ())
     if not cameras:
         raise UsageError(
-            "recorder_node does not know what to record: name the cameras, as in cameras:=[front], or a bundle"
+            "recorder_node does not know what to record: name cameras, as in cameras:=[front], or a bundle"
         )
     adapter = adapter_for(p["adapter"]) if p["adapter"] else bundle.adapter if bundle else None
     known: dict[str, Any] = {}
