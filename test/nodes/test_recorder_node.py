@@ -221,7 +221,7 @@ def test_after_kill_9_everything_written_is_there_and_the_bag_is_whole_again(rec
             found = numbers(after[topic])
             assert found == list(range(found[0], found[0] + len(found)))
         assert words(after["/record/episode"]) == ["start"]
-        r.until_it_says(lambda *s: s[2]["take"] == f"take_{int(take[-1]) + 1:04d}", "the next take")
+        r.until_it_says(lambda *s, take=take: s[2]["take"] > take, "the next take")
 
 
 def test_a_message_that_is_in_the_file_survives_a_kill_at_once(recorder):
