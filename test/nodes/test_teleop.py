@@ -189,7 +189,9 @@ def test_recording_keys_call_the_recorder_and_drive_nothing(keyboard):
             probe.until(lambda key=key: called or keyboard.press(key), word)
             assert set(called) == {word}
         shown = []
-        probe.until(lambda: shown.append(keyboard.screen()) or "heard discard" in "".join(shown), "the answer")
+        probe.until(
+            lambda: shown.append(keyboard.screen()) or "heard discard" in "".join(shown), "the answer"
+        )
         assert [c for c in commands if c.linear.x or c.angular.z] == []
         keyboard.press("q")
         assert keyboard.end() == (0, "")
