@@ -81,7 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints",
+        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints; "
+        "record: on the disk to measure (default: the temporary one)",
     )
     parser.add_argument("--data", type=Path, help="rc-car: folder of the recordings segA and segE")
     parser.add_argument(
