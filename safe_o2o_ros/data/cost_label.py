@@ -10,9 +10,12 @@ COST_SOURCES = (BUMPER, E_STOP, OPERATOR, TOPIC)
 REPEAT_NS = 100_000_000
 """A state is said again after this time: readers take one that is not repeated for over (0.5 s)."""
 
+_LATE_NS = 1_000_000_000
+"""A time that is earlier by more is of a clock that was set back."""
+
 
 class CostLabel:
-    """Tell it what was heard; `said` collects (time in ns, on). Times are of one clock, not decreasing."""
+    """Tell it what was heard; `said` collects (time in ns, on), in order. Times are of one clock."""
 
     def __init__(self, sources: tuple[str, ...], hold_ns: int) -> None:
         """`sources`: of COST_SOURCES, those that count. `hold_ns`: a key costs this long."""
@@ -53,7 +56,8 @@ class CostLabel:
     def tick(self, now_ns: int) -> None:
         """Call often: says changes at once, and the state again after REPEAT_NS."""
         on = self.on(now_ns)
-        if self._last is None or on is not self._last[1] or now_ns - self._last[0] >= REPEAT_NS:
+        last = self._last
+        if last is None or on is not last[1] or not -_LATE_NS < now_ns - last[0] < REPEAT_NS:
             self._say(now_ns, on)
 
     def again(self, now_ns: int) -> None:
@@ -61,5 +65,8 @@ class CostLabel:
         self._say(now_ns, self.on(now_ns))
 
     def _say(self, at_ns: int, on: bool) -> None:
+        if self._last is not None and 0 <= self._last[0] - at_ns < _LATE_NS:
+            # Received before the last word and taken after it: what is said later must also count later.
+            at_ns = self._last[0] + 1
         self._last = (at_ns, on)
         self.said.append((at_ns, on))

@@ -202,7 +202,8 @@ class RecorderNode(ThinNode):
         self._inputs.adapt()
         if self._waits and not self._inputs.problem():
             self._waits = False
-            self._start()
+            if (answer := self._start()).startswith("not "):
+                self.get_logger().error(answer)
         level, text = self._report.state(self._inputs.problem())
         if level is Level.ERROR:
             self.get_logger().error(text, throttle_duration_sec=10.0)

@@ -40,6 +40,22 @@ def test_it_is_off_only_when_the_last_source_is():
     assert cost.said == [(0, True), (3 * MS + HOLD_NS - 1, True), (3 * MS + HOLD_NS, False)]
 
 
+def test_what_was_received_before_the_last_word_and_taken_after_it_still_counts():
+    cost = label()
+    cost.tick(100 * MS)
+    cost.state(BUMPER, True, 98 * MS)
+    cost.amount(1.0, 97 * MS)
+    assert cost.said == [(100 * MS + k, on) for k, on in enumerate((False, True, True, True))]
+
+
+def test_a_clock_that_is_set_back_silences_nothing():
+    cost = label()
+    cost.state(BUMPER, True, 10_000 * MS)
+    cost.tick(2_000 * MS)
+    cost.tick(2_200 * MS)
+    assert cost.said == [(10_000 * MS, True), (2_000 * MS, True), (2_200 * MS, True)]
+
+
 @pytest.mark.parametrize("value", [1.0, 0.25, -1.0, float("nan"), float("inf")])
 def test_a_message_on_the_topic_costs_in_its_moment_whatever_but_zero_it_says(value):
     cost = label()
