@@ -102,11 +102,13 @@ class Session:
         """Nothing can be written: recording is off."""
         self.armed = self.running = False
 
-    def event(self, word: str) -> Step:
-        """The graph says of an episode."""
+    def event(self, word: str, old: bool = False) -> Step:
+        """The graph says of an episode. `old`: it did so before the running take was opened."""
         if not self._follow or word not in MARKS:
             return Step()
         self._followed = True
+        if old and self.running and word == START:
+            return Step()  # of the episode that is being recorded
         if word in ENDINGS:
             self._between = True
             return self._end(word)

@@ -55,7 +55,7 @@ class RecorderNode(ThinNode):
         self._report = RecordReport(self._thread, topics)
         self._waits, self._reported_s, self._failures = bool(p["autostart"]), 0.0, 0
         self._last_frames: LastFrames | None = None
-        self._ended_s = 0.0
+        self._ended_s, self._opened_ns = 0.0, 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", qos.plots())
         words: dict[str, Callable[[], str]] = {
             "start": self._start,
@@ -121,6 +121,7 @@ class RecorderNode(ThinNode):
             first = [said("episode", String(data=START), now_ns), *self._costs()]
             self._thread.open(self._robot.custom(self._inputs.camera_topics()), *first)
             self._report.opened(now_s)
+            self._opened_ns = now_ns
         return answer
 
     def _settle(self) -> None:
@@ -158,7 +159,7 @@ class RecorderNode(ThinNode):
         self._label()
 
     def _on_episode(self, word: str, heard: Heard) -> None:
-        step = self._session.event(word)
+        step = self._session.event(word, old=heard.publish_ns < self._opened_ns)
         if step.finish and not step.open:
             self._thread.offer(heard)
             topics = set(self._inputs.camera_topics().values())
@@ -233,12 +234,8 @@ class RecorderNode(ThinNode):
         self._folder.close()
 
 
-_LABELS: dict[str, type[Any]] = {
-    "/episode": String,
-    "/bumper": Bool,
-    "/e_stop": Bool,
-    "/cost": Float32,
-}
+_LABELS: dict[str, type[Any]] = {"/episode": String, "/bumper": Bool, "/e_stop": Bool, "/cost": Float32}
+"""Topics whose content decides about takes and labels."""
 
 
 def main() -> int:

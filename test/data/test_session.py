@@ -40,6 +40,16 @@ def test_recording_that_is_switched_on_between_episodes_begins_with_the_next():
     assert session.event("start") == OPEN
 
 
+def test_the_word_with_which_the_running_episode_began_does_not_cut_its_take():
+    session = Session(follow=True)
+    assert session.start() == OPEN
+    assert session.event("start", old=True) == NOTHING and session.running
+    assert session.event("start") == ended("abort", then=True)
+    # An old end says that nothing runs: recording waits for the next episode.
+    assert session.event("timeout", old=True) == ended("timeout")
+    assert session.armed and session.event("start") == OPEN
+
+
 def test_a_goal_ends_the_take_and_the_rest_of_the_episode_is_not_recorded():
     session = Session(follow=True)
     session.event("start")
