@@ -13,6 +13,7 @@ from safe_o2o_ros.cli import import_data, import_options
 from safe_o2o_ros.data import EpisodeReader
 from safe_o2o_ros.data.bags import is_bag, origin
 from safe_o2o_ros.data.recorded_episodes import amounts
+from safe_o2o_ros.data.takes import is_being_recorded
 from safe_o2o_ros.errors import RecordingError, UsageError
 
 
@@ -34,6 +35,9 @@ def run(args: argparse.Namespace, takes: list[Path], console: Console) -> int:
     period_s = args.period or (EpisodeReader(args.out).manifest.period_s if known else None)
     steps = episodes = 0
     for take in takes:
+        if is_being_recorded(take):
+            console.print(f"{take.name}: is being recorded")
+            continue
         if str(take) in known:
             console.print(f"{take.name}: is in the store already")
             continue

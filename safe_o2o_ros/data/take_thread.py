@@ -201,6 +201,7 @@ class TakeThread:
             self.discarded += item.discard
         else:
             self._kept.append(take.folder)
+            self._folder.keep(take.folder)
             ending = item.ending
             take.finish()
         self.finished.put(Finished(name, ending, self._messages, self._frames, size))
@@ -235,6 +236,7 @@ class TakeThread:
         if take is None:
             return
         self._kept.append(take.folder)
+        self._folder.keep(take.folder)
         name, size = take.folder.name, take.size_bytes
         try:
             take.finish()

@@ -7,6 +7,7 @@ A take without metadata.yaml was not finished: its recorder died. `TakeFolder.re
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from safe_o2o_ros.data.mcap_salvage import Channel, McapSalvage
 from safe_o2o_ros.errors import RecordingError, StoreError
 
 _NAME = re.compile(r"take_(\d+)")
-_CUSTOM = "custom.json"
+_CUSTOM, _LOCK = "custom.json", ".lock"
 _LEAST_BYTES = 64
 """A file that is smaller holds no message."""
 
@@ -82,7 +83,7 @@ class TakeFolder:
         self.directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreError(f"{directory} cannot be recorded to ({error.strerror}): give another") from error
         try:
@@ -98,10 +99,18 @@ class TakeFolder:
         return sorted((p.name for p in self.directory.iterdir() if _NAME.fullmatch(p.name)), key=_number)
 
     def new(self, custom: Mapping[str, str]) -> Take:
-        """The next take; numbers are not used again while a later one is there. Raises OSError."""
-        names = self.names()
-        number = _number(names[-1]) + 1 if names else 1
+        """The next take. The number of one that was kept is never used again. Raises OSError."""
+        number = max([self._highest(), *map(_number, self.names())]) + 1
         return Take(self.directory / f"take_{number:04d}", custom)
+
+    def keep(self, folder: Path) -> None:
+        """A take has ended: its name is known to whoever imports, also if it is deleted later."""
+        with contextlib.suppress(OSError):  # a full disk: then the name may come again
+            os.pwrite(self._lock, b"%d\n" % max(self._highest(), _number(folder.name)), 0)
+
+    def _highest(self) -> int:
+        text = os.pread(self._lock, 32, 0).split(b"\n")[0]
+        return int(text) if text.isdigit() else 0
 
     def repair(self) -> list[str]:
         """Finish what a recorder that died has left; returns a sentence for each such take."""
@@ -114,6 +123,20 @@ class TakeFolder:
     def close(self) -> None:
         """Let others record here."""
         os.close(self._lock)
+
+
+def is_being_recorded(take: Path) -> bool:
+    """Whether a recorder that lives has not finished this take."""
+    if (take / METADATA).exists():
+        return False
+    try:
+        with (take.parent / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _number(name: str) -> int:

@@ -119,7 +119,9 @@ def test_a_second_import_takes_only_what_is_new(tmp_path):
     # Pressed during three frames; the fourth begins before the release is said.
     assert "take_0001: 1 episodes, 59 steps, 4 of them cost" in imported()
     take()
+    folder.new({})  # and one that goes on
     shown = imported()
+    assert "take_0003: is being recorded" in shown
     assert "take_0001: is in the store already" in shown and "take_0002: 1 episodes, 59 steps" in shown
     assert len(list(EpisodeReader(tmp_path / "store"))) == 2
     folder.close()

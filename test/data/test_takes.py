@@ -1,13 +1,14 @@
 """Takes: bags of their own, finished after a death, gone when discarded."""
 
 import json
+import os
 
 import pytest
 from rosbags.rosbag2 import Reader
 from support.recordings import STORE, message
 
 from safe_o2o_ros.data.bags import origin
-from safe_o2o_ros.data.takes import TakeFolder, remove
+from safe_o2o_ros.data.takes import TakeFolder, is_being_recorded, remove
 from safe_o2o_ros.errors import StoreError
 
 BOOL = "std_msgs/msg/Bool"
@@ -92,6 +93,29 @@ def test_a_discarded_take_is_gone_and_half_a_deletion_is_completed(folder):
     with pytest.raises(OSError):
         remove(second.folder)
     folder._lock = again._lock
+
+
+def test_the_name_of_a_take_that_was_kept_never_comes_again(folder):
+    take = folder.new({})
+    fill(take, 3)
+    take.finish()
+    folder.keep(take.folder)
+    remove(take.folder)
+    assert folder.new({}).folder.name == "take_0002"
+    folder.new({}).discard()
+    assert folder.new({}).folder.name == "take_0003"
+
+
+def test_only_an_unfinished_take_of_a_living_recorder_is_being_recorded(folder):
+    done, running = folder.new({}), folder.new({})
+    for take in (done, running):
+        fill(take, 3)
+    done.finish()
+    assert [is_being_recorded(t.folder) for t in (done, running)] == [False, True]
+    folder.close()
+    assert not is_being_recorded(running.folder)
+    assert not is_being_recorded(folder.directory.parent / "elsewhere")
+    folder._lock = os.open(folder.directory / ".lock", os.O_RDWR)
 
 
 def test_two_recorders_do_not_share_a_folder(folder):
