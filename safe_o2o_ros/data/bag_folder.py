@@ -82,7 +82,7 @@ def write_metadata(
             "compression_format": "",
             "compression_mode": "",
             "files": [part],
-            "custom_data": dict(custom) or None,
+            "custom_data": dict(custom),
             "ros_distro": "jazzy",
         }
     }
