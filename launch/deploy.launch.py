@@ -4,6 +4,8 @@ What it holds is in safe_o2o_ros/graph.py. `--show-args` lists the arguments; an
 value of the parameters file alone.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from launch.action import Action
@@ -19,17 +21,24 @@ from safe_o2o_ros.graph import USER_ERROR, Graph, NodeSpec, arguments, deploymen
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; the graph is made once their values are known."""
+    """The deployment graph."""
+    return described(arguments(), lambda values: deployment(options_from_text(values)))
+
+
+def described(texts: dict[str, str], make: Callable[[dict[str, str]], Graph]) -> LaunchDescription:
+    """Declare the arguments, name -> text; the graph is made once their values are known."""
     declared = [
-        DeclareLaunchArgument(name, default_value="", description=text) for name, text in arguments().items()
+        DeclareLaunchArgument(name, default_value="", description=text) for name, text in texts.items()
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+    return LaunchDescription([*declared, OpaqueFunction(function=partial(_start, tuple(texts), make))])
 
 
-def _start(context: LaunchContext) -> list[Action]:
-    values = {name: LaunchConfiguration(name).perform(context) for name in arguments()}
+def _start(
+    names: tuple[str, ...], make: Callable[[dict[str, str]], Graph], context: LaunchContext
+) -> list[Action]:
+    values = {name: LaunchConfiguration(name).perform(context) for name in names}
     try:
-        graph = deployment(options_from_text(values))
+        graph = make(values)
     except SafeO2OError as error:
         # One sentence instead of launch's report of where in launch it was raised.
         raise SystemExit(f"error: {error}") from None

@@ -19,6 +19,7 @@ Driving. Every arrow is one call, which `evaluation.py` makes in a loop and `nod
 Learning, offline::
 
     sim/demonstrators --cli/collect.py--> data/ --cli/pretrain.py--> learning/ (world_model/)
+    an operator --nodes/recorder_node.py--> data/takes.py (bags)
     bags, tubs, folders --cli/import_data.py--> data/ --cli/export_data.py--> bags, Minari
       learning/sequence_phase.py   world model on images
       learning/latents.py          its latents, cached

@@ -1,4 +1,4 @@
-"""`safe-o2o bench`: latency, stops, soak, crashes, changes, rendering, training, reachability, the filter."""
+"""`safe-o2o bench`: latency, stops, soak, recording, crashes, changes, rendering, training, and more."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "latency",
             "stop",
             "soak",
+            "record",
             "crash",
             "render",
             "training",
@@ -67,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="stop, training: how often (default: 20)")
     parser.add_argument("--rounds", type=int, default=100, help="crash: kills (default: 100)")
     parser.add_argument("--learner", help="crash: command of another learner (default: the package's)")
-    parser.add_argument("--minutes", type=float, default=30.0, help="soak: how long (default: 30)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="soak, record: how long (default: 30)")
     parser.add_argument(
         "--plot",
         type=Path,
@@ -84,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints",
+        help="reachability: directory of the bundle that --train writes; rc-car: of stores and checkpoints; "
+        "record: on the disk to measure (default: the temporary one)",
     )
     parser.add_argument("--data", type=Path, help="rc-car: folder of the recordings segA and segE")
     parser.add_argument(
@@ -120,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         "filter": _filter,
         "rc-car": _rc_car,
         "realsense": _realsense,
+        "record": _record,
     }
     result = alone.get(args.what, _of_a_bundle)(args)
     if args.json is not None:
@@ -195,6 +198,20 @@ def _novelty(args: argparse.Namespace) -> dict[str, Any]:
 
     result = bench_novelty.measure(args)
     bench_novelty.show(result)
+    return result
+
+
+def _record(args: argparse.Namespace) -> dict[str, Any]:
+    """What needs ROS alone."""
+    from safe_o2o_ros.cli.extras import BAGS, ROS, require
+
+    require(ROS, BAGS)
+    if not 0.1 <= args.minutes <= 10_000.0:
+        raise UsageError("--minutes must be between 0.1 and 10000")
+    from safe_o2o_ros.cli import bench_record
+
+    result = bench_record.measure(args)
+    bench_record.show(result)
     return result
 
 

@@ -66,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give --out for the store to write, or --report-only")
     # The table is wide, and a file or pipe has no width of its own.
     console = Console() if sys.stdout.isatty() else Console(width=120)
+    from safe_o2o_ros.cli import import_takes
+
+    if takes := import_takes.takes_of(args.source):
+        require(BAGS)
+        return import_takes.run(args, takes, console)
     known = origin(args.source)
     adapter = adapter_of(args, known)
     shape = import_options.shape_of(args)

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "sim": "drive a simulated task through the ROS 2 graph and write a report",
     "evaluate": "score a bundle or a baseline on a simulated task, without ROS",
     "collect": "record demonstrations of a simulated task into a segment store",
+    "record": "record what an operator drives through the safety filter, take by take",
     "import": "bring a bag, a DonkeyCar tub or a folder of pictures into a segment store",
     "export": "write a segment store as rosbag2 or as a Minari data set",
     "pretrain": "train a world model and a policy on a segment store and write a bundle",

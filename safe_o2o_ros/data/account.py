@@ -35,7 +35,8 @@ def account(
         inside = _inside(track.stamps_ns, result.episodes)
         _note(result, track, mask, np.where(inside, REPLACED, OUTSIDE))
     for track in (*recording.rewards, *recording.costs):
-        _note(result, track, _inside(track.stamps_ns, result.episodes), np.full(len(track), OUTSIDE, object))
+        inside = _inside(track.stamps_ns, result.episodes, outcomes=True)
+        _note(result, track, inside, np.full(len(track), OUTSIDE, object))
     if recording.odometry is not None:
         track = recording.odometry
         is_clock = not names
@@ -65,13 +66,13 @@ def _mask(count: int, indices: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
     return mask
 
 
-def _inside(stamps: Stamps, episodes: list[Aligned]) -> NDArray[np.bool_]:
-    """(n,) whether each time is within an episode."""
+def _inside(stamps: Stamps, episodes: list[Aligned], outcomes: bool = False) -> NDArray[np.bool_]:
+    """(n,) whether each time is within an episode; of `outcomes` up to the mark that ended it."""
     if not episodes:
         return np.zeros(len(stamps), np.bool_)
     order = sorted(episodes, key=lambda e: int(e.edges_ns[0]))
     begins = np.array([e.edges_ns[0] for e in order])
-    ends = np.array([e.edges_ns[-1] for e in order])
+    ends = np.array([(e.outcome_edges_ns if outcomes else e.edges_ns)[-1] for e in order])
     at = np.searchsorted(begins, stamps, "right") - 1
     return np.asarray((at >= 0) & (stamps < ends[at]))
 

@@ -41,6 +41,16 @@ class Aligned:
     """(T,) index of the command."""
     ending: str
     """One of ENDINGS, or "gap" where the recording just stops."""
+    until_ns: int = 0
+    """What comes after the last edge and before this is of the last step: the time of the mark that ended the
+    episode, such as a goal that was reached between two frames. 0: nothing does."""
+
+    @property
+    def outcome_edges_ns(self) -> Stamps:
+        """(T + 1,) the edges between which rewards and costs count."""
+        edges = self.edges_ns.copy()
+        edges[-1] = max(int(edges[-1]), self.until_ns)
+        return edges
 
     def __len__(self) -> int:
         """Number of steps, T."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from safe_o2o_ros.data.account import account
 from safe_o2o_ros.data.aligned import Aligned, Alignment, Settings, Stretch
-from safe_o2o_ros.data.tracks import MARKS, Recording, Stamps, Track
+from safe_o2o_ros.data.tracks import ENDINGS, MARKS, Recording, Stamps, Track
 
 PHASES = (0.0, 0.25, 0.5, 0.75)
 """Where a grid may begin after its first frame, in periods: what repeats the fewest frames is taken."""
@@ -141,7 +141,9 @@ def _episodes(stretch: Stretch, marks: Track | None, settings: Settings) -> list
             if (p := _cut(stretch, first, stop, settings)) is not None
         ]
         if parts and high - int(parts[-1].edges_ns[-1]) <= settings.max_gap_ns:
-            parts[-1] = replace(parts[-1], ending=ending)
+            # What was said at the moment of the mark belongs to the step that it ends.
+            until = high + 1 if ending in ENDINGS and high > int(parts[-1].edges_ns[-1]) else 0
+            parts[-1] = replace(parts[-1], ending=ending, until_ns=until)
         found += parts
     stretch.why[~allowed & (stretch.why == "")] = _BETWEEN
     return found

@@ -52,8 +52,8 @@ def _episode(
     return Episode(
         images={name: track.values[part.frames[name]] for name, track in recording.cameras.items()},
         actions=actions[part.command].astype(np.float32),
-        rewards=amounts(recording.rewards, part.edges_ns),
-        costs=amounts(recording.costs, part.edges_ns, hold_ns),
+        rewards=amounts(recording.rewards, part.outcome_edges_ns),
+        costs=amounts(recording.costs, part.outcome_edges_ns, hold_ns),
         terminated=ended,
         truncated=not ended,
         metadata=meta,

@@ -106,14 +106,19 @@ def completed(given: TopicMap, kinds: Mapping[str, str]) -> TopicMap:
                 "--camera NAME=TOPIC"
             )
         cameras = dict(zip(["front"], images, strict=False))
+    # recorder_node has decided what counts, and says it beside what the others said.
+    recorded = kinds.get("/record/episode") == STRING
+    rewards = {"/record/reward" if recorded else "/reward": FLOAT}
+    costs = {"/record/cost": BOOL} if recorded else {"/cost": FLOAT, "/bumper": BOOL}
+    marks = "/record/episode" if recorded else "/episode"
     return TopicMap(
         cameras=cameras,
         command=given.command or _command(kinds),
         command_fields=given.command_fields,
-        reward=given.reward or _own(kinds, {"/reward": FLOAT}),
-        costs=given.costs or _own(kinds, {"/cost": FLOAT, "/bumper": BOOL}),
+        reward=given.reward or _own(kinds, rewards),
+        costs=given.costs or _own(kinds, costs),
         odometry=given.odometry or _only(kinds, (ODOMETRY,)),
-        episode=given.episode or ("/episode" if kinds.get("/episode") == STRING else None),
+        episode=given.episode or (marks if kinds.get(marks) == STRING else None),
     )
 
 

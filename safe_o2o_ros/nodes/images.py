@@ -28,16 +28,18 @@ class ImageInput:
         callback: Callable[[Any], None],
         compressed: bool = False,
         depth: int = 1,
+        raw: bool = False,
     ) -> None:
         """`callback` gets Image messages, and with `compressed` also CompressedImage ones.
 
-        `depth`: so many wait where they come faster than they are taken.
+        `depth`: so many wait where they come faster than they are taken. `raw`: bytes instead, of the type
+        that `kind` names.
         """
         self._node = node
         self._callback = callback
         self._topic = topic
         self._auto = image_qos == "auto"
-        self._depth = depth
+        self._depth, self._raw = depth, raw
         # Best effort hears every publisher; it is raised to reliable once one offers that.
         self.reliable = image_qos == "reliable"
         """Lost messages are sent again."""
@@ -46,6 +48,11 @@ class ImageInput:
         self._kinds = _KINDS if compressed else {"sensor_msgs/msg/Image": Image}
         self._kind: type[Any] = Image
         self._subscription = self._subscribe()
+
+    @property
+    def kind(self) -> str:
+        """Type that is listened to."""
+        return next(name for name, kind in self._kinds.items() if kind is self._kind)
 
     def adapt(self) -> None:
         """Follow the publishers in the graph. Call now and then."""
@@ -83,6 +90,7 @@ class ImageInput:
             self._callback,
             qos.images(self.reliable, self._depth),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible),
+            raw=self._raw,
         )
 
     def _incompatible(self, event: QoSRequestedIncompatibleQoSInfo) -> None:

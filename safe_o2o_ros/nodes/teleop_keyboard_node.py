@@ -10,6 +10,7 @@ from rclpy.duration import Duration
 
 from safe_o2o_ros.nodes import qos
 from safe_o2o_ros.nodes.parameters import Spec
+from safe_o2o_ros.nodes.recorder_keys import RECORDER_HELP, RecorderKeys
 from safe_o2o_ros.nodes.runner import ThinNode, run
 from safe_o2o_ros.nodes.teleop_keys import KeyDrive, KeyReader
 from safe_o2o_ros.nodes.terminal import Terminal
@@ -21,8 +22,9 @@ SPECS = (
     Spec("publish_frequency", 10.0, "Commands per second while a key is held, Hz.", 5.0, 50.0),
     Spec("stamped", False, "Publish TwistStamped, else Twist."),
     Spec("base_frame_id", "base_link", "Frame of stamped commands."),
+    Spec("recorder", "recorder_node", "Node that the recording keys call."),
 )
-HELP = """\
+HELP = f"""\
 Drive through the safety filter: acceleration and speed limits hold, everything else is up to you.
 
           w / up                  w s   straight on, straight back
@@ -30,6 +32,7 @@ Drive through the safety filter: acceleration and speed limits hold, everything 
           s / down                space or any other key: stop
                                   + -   faster, slower
                                   q     quit
+  {RECORDER_HELP}
 
 The robot stops when no key is held; the policy goes on where one runs and the filter is enabled.
 """
@@ -46,6 +49,7 @@ class TeleopKeyboardNode(ThinNode):
         self._terminal = terminal
         self._keys = KeyReader()
         self._drive = KeyDrive(p["speed"], p["turn"], p["hold"])
+        self._recorder, self._shown = RecorderKeys(self, p["recorder"]), ""
         self._sent: tuple[float, float] | None = None
         self._stamped, self._frame_id = p["stamped"], p["base_frame_id"]
         kind = TwistStamped if self._stamped else Twist
@@ -65,8 +69,9 @@ class TeleopKeyboardNode(ThinNode):
             if key == "q":
                 self.finished = True
                 return
-            self._drive.press(key, time.monotonic())
-        if typed:
+            if not self._recorder.press(key):
+                self._drive.press(key, time.monotonic())
+        if typed or self._shown != self._recorder.said:
             command = self._drive.command(time.monotonic())
             if command != self._sent:
                 self._publish()
@@ -98,7 +103,8 @@ class TeleopKeyboardNode(ThinNode):
     def _show(self, command: tuple[float, float] | None) -> None:
         wish = "no key held" if command is None else f"{command[0]:+.2f} m/s  {command[1]:+.2f} rad/s"
         full = f"speed {self._drive.speed_m_s:.2f} m/s, turn {self._drive.turn_rad_s:.2f} rad/s"
-        self._terminal.write(f"\r{full}   {wish:<28}")
+        self._shown = self._recorder.said
+        self._terminal.write(f"\r{full}   {wish:<24} {self._shown[:60]:<60}")
 
     def last_words(self) -> None:
         """Nobody drives any more."""

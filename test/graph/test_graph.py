@@ -10,6 +10,7 @@ import pytest
 import yaml
 from support.tiny_bundle import write_tiny_bundle
 
+from safe_o2o_ros.collection import collection
 from safe_o2o_ros.errors import BundleMismatchError, BundleMissingError, UsageError
 from safe_o2o_ros.graph import DeployOptions, arguments, deployment, options_from_text
 from safe_o2o_ros.nodes.parameters_page import node_specs
@@ -274,9 +275,9 @@ def launch_modules(monkeypatch):
     return made
 
 
-def launched(classes, **values):
-    """What deploy.launch.py makes of launch arguments."""
-    path = Path(__file__).parents[2] / "launch" / "deploy.launch.py"
+def launched(classes, file="deploy", **values):
+    """What a launch file makes of launch arguments."""
+    path = Path(__file__).parents[2] / "launch" / f"{file}.launch.py"
     spec = importlib.util.spec_from_file_location("deploy_launch", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -310,8 +311,18 @@ def plain(value):
 def test_both_launchers_start_the_same_graph(launch_modules, bundle, sim_base, values):
     values = {name: value.replace("SIM_BASE", sim_base) for name, value in values.items()}
     values = {"bundle": bundle, **values}
-    graph = deployment(options_from_text(values))
-    actions = launched(launch_modules, **values)
+    check_same(launch_modules, deployment(options_from_text(values)), launched(launch_modules, **values))
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"sim": "true", "policy": "true", "mode": "shadow"}, {"only": "true", "cameras": "a,b"}]
+)
+def test_both_launchers_start_the_same_collection(launch_modules, bundle, values):
+    values = {"bundle": bundle, "out": "takes", **values}
+    check_same(launch_modules, collection(values), launched(launch_modules, "collect", **values))
+
+
+def check_same(launch_modules, graph, actions):
     variables = [a.args for a in actions if isinstance(a, launch_modules["SetEnvironmentVariable"])]
     assert dict(variables) == graph.environment
     nodes = [a.kwargs for a in actions if isinstance(a, launch_modules["Node"])]

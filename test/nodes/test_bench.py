@@ -85,3 +85,16 @@ def test_the_swap_benchmark_changes_the_bundle_as_often_as_asked_and_loses_no_ti
     assert result["swaps"] == 3
     assert result["changing"]["ticks"] > 0
     assert result["changing"]["lost"] == result["changing"]["answered_twice"] == 0
+
+
+def test_the_recording_benchmark_reads_back_what_it_recorded(tmp_path):
+    out = tmp_path / "result.json"
+    bench = ["bench", "record", "--minutes", "0.15", "--out", str(tmp_path), "--json", str(out)]
+    subprocess.run([sys.executable, "-c", MAIN, *bench], check=True, timeout=120)
+    result = json.loads(out.read_text())
+    assert 0 < result["frames_recorded"] <= result["frames_sent"]
+    assert result["frames_dropped"] == result["frames_sent"] - result["frames_recorded"]
+    assert result["bytes"] > 10_000 * result["frames_recorded"]
+    assert result["bytes_per_hour"] == pytest.approx(result["bytes"] * 400, rel=0.01)
+    assert result["memory_last_mb"] > 30.0 and len(result["samples"]) >= 4
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]

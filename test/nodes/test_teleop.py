@@ -2,13 +2,16 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
 import termios
+from functools import partial
 
 import pytest
 from geometry_msgs.msg import Twist, TwistStamped
+from std_srvs.srv import Trigger
 from support.probe import DEADLINE_S, probing
 
 from safe_o2o_ros.nodes import qos
@@ -91,6 +94,11 @@ class Keyboard:
     def press(self, text):
         os.write(self.master, text.encode())
 
+    def screen(self):
+        """What was written since the last call."""
+        ready = select.select([self.master], [], [], 0.0)[0]
+        return os.read(self.master, 100_000).decode() if ready else ""
+
     def end(self):
         _, errors = self.process.communicate(timeout=DEADLINE_S)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal was not given back"
@@ -159,3 +167,42 @@ def test_without_a_terminal_it_refuses_in_one_sentence():
     assert run.stderr == (
         "error: teleop reads keys, but its input is no terminal: run it in a terminal of its own\n"
     )
+
+
+@pytest.mark.parametrize("keyboard", [("recorder:=fake_recorder",)], indirect=True)
+def test_recording_keys_call_the_recorder_and_drive_nothing(keyboard):
+    with probing() as probe:
+        called = []
+
+        def answer(word, request, response):
+            called.append(word)
+            response.success, response.message = True, f"heard {word}"
+            return response
+
+        words = {"r": "start", "f": "stop", "g": "goal", "c": "cost", "x": "discard"}
+        for word in words.values():
+            probe.node.create_service(Trigger, f"fake_recorder/{word}", partial(answer, word))
+        commands = hear(probe, Twist)
+        for key, word in words.items():
+            del called[:]
+            # Repeated until it is heard: the keyboard has to find the recorder.
+            probe.until(lambda key=key: called or keyboard.press(key), word)
+            assert set(called) == {word}
+        shown = []
+        probe.until(
+            lambda: shown.append(keyboard.screen()) or "heard discard" in "".join(shown), "the answer"
+        )
+        assert [c for c in commands if c.linear.x or c.angular.z] == []
+        keyboard.press("q")
+        assert keyboard.end() == (0, "")
+
+
+def test_without_a_recorder_its_keys_stop_the_robot_as_any_other_key(keyboard):
+    with probing() as probe:
+        commands = hear(probe, Twist)
+        keyboard.press("w")
+        probe.until(lambda: commands and commands[-1].linear.x > 0.0, "driving")
+        keyboard.press("g")
+        probe.until(lambda: commands[-1].linear.x == 0.0, "the stop")
+        keyboard.press("q")
+        assert keyboard.end()[0] == 0
