@@ -34,7 +34,7 @@ class CostLabel:
 
     def amount(self, value: float, now_ns: int) -> None:
         """A message on the cost topic: anything but zero, also what is not finite, costs in its moment."""
-        if TOPIC in self._sources and not value == 0.0:
+        if TOPIC in self._sources and value != 0.0:
             self._say(now_ns, True)
             # Over at once: the next period has a message of its own.
             self._say(now_ns + 1, self.on(now_ns + 1))
