@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from safe_o2o_ros.cli.rc_car_numbers import Fold, summary
@@ -167,6 +168,7 @@ def score(
     """Train on all folds but one, and score that one; kept in a file, so that it is done once."""
     from safe_o2o_ros.learning import held_out
     from safe_o2o_ros.learning.config import override
+    from safe_o2o_ros.learning.mishaps import MishapHead
     from safe_o2o_ros.learning.pretrain import train, train_clone
     from safe_o2o_ros.world_model.model import WorldModel
 
@@ -184,7 +186,8 @@ def score(
     clone = train_clone(override(config, CLONE), others, run_dir / "clone", _unlogged, shown)
     assert isinstance(ours.graphs.encoder, WorldModel)
     model = ours.graphs.encoder.eval()
-    rows = held.transitions
+    rows, known, seen = held.transitions, labelled(held), others.transitions[labelled(others)]
+    head = MishapHead(held_out.percepts(model, others)[seen], others.cost[seen] > 0.0)
     carry = {h: held_out.carried_share(model, others, h) for h in HORIZONS}
     pictures = {h: held_out.predictions(model, held, h, carry[h]) for h in HORIZONS}
     fold = Fold(
@@ -194,7 +197,8 @@ def score(
         clone=held_out.actions(clone, held)[rows, 0],
         mean=np.full(len(rows), others.action[others.transitions, 0].mean()),
         deleted=held.cost[rows] > 0.0,
-        risk=held_out.foreseen_costs(model, held)[rows],
+        labelled=known,
+        risk=head(held_out.percepts(model, held)[rows]),
         picture_drive={h: np.asarray(folds[number])[p.episode] for h, p in pictures.items()},
         predicted={h: p.model for h, p in pictures.items()},
         carried={h: p.carried for h, p in pictures.items()},
@@ -203,6 +207,12 @@ def score(
     )
     fold.save(done)
     return fold
+
+
+def labelled(dataset: Dataset) -> NDArray[np.bool_]:
+    """(M,) of the transitions: their recording tells what the driver threw away."""
+    told = [bool(SEGMENTS.get(Path(str(m["source"])).name)) for m in dataset.metadata]
+    return np.repeat(told, dataset.length)
 
 
 def _unlogged(phase: str, step: int, scalars: dict[str, float]) -> None:

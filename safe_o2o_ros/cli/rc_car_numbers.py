@@ -15,6 +15,8 @@ from safe_o2o_ros.cli.bench_reachability import area_under_curve
 
 Floats = NDArray[np.floating]
 STEERING_BAR, CLONE_BAR, DELETED_BAR, PICTURE_BAR = 0.5, 1.0, 0.85, 1.0
+LATELY = 10
+"""Steps of a running mean: half a second."""
 DRIVERS = ("mean", "repeat", "clone", "ours")
 """Who is compared with the driver: the mean of training, his last command again, the clone, ours."""
 
@@ -33,8 +35,10 @@ class Fold:
     """Mean steering of the training drives."""
     deleted: NDArray[np.bool_]
     """The driver threw the frame away."""
+    labelled: NDArray[np.bool_]
+    """Its recording tells what was thrown away; of the others `deleted` is not known."""
     risk: Floats
-    """Foreseen probability of a mishap, from the pictures alone."""
+    """Log odds of a mishap, from the pictures alone."""
     picture_drive: dict[int, NDArray[np.int64]]
     """Steps ahead -> drive of each predicted picture."""
     predicted: dict[int, Floats]
@@ -75,6 +79,16 @@ class Fold:
         first = np.concatenate([[True], self.drive[1:] != self.drive[:-1]])
         return np.where(first, 0.0, before)
 
+    def lately(self, values: Floats) -> Floats:
+        """Mean of a value and those before it in its drive, up to LATELY steps."""
+        out = np.empty(len(values))
+        for drive in np.unique(self.drive):
+            at = np.flatnonzero(self.drive == drive)
+            total = np.concatenate([[0.0], np.cumsum(values[at])])
+            first = np.maximum(0, np.arange(1, len(at) + 1) - LATELY)
+            out[at] = (total[1:] - total[first]) / (np.arange(1, len(at) + 1) - first)
+        return out
+
     def errors(self) -> dict[str, Floats]:
         """Who -> (n,) absolute steering errors."""
         said = {"mean": self.mean, "repeat": self.repeat(), "clone": self.clone, "ours": self.ours}
@@ -101,7 +115,11 @@ def summary(folds: Sequence[Fold], horizons: Sequence[int]) -> dict[str, Any]:
     ratios["to_mean_kept_frames"] = _value(
         lambda at: float(errors["ours"][at].sum() / errors["mean"][at].sum()), kept
     )
-    area = _value(lambda at: area_under_curve(risk[at], deleted[at]), rows)
+    known = np.concatenate([f.labelled for f in folds])
+    told = {k: v for k, v in rows.items() if known[v].all()}
+    lately = np.concatenate([f.lately(f.risk) for f in folds])
+    area = _value(lambda at: area_under_curve(risk[at], deleted[at]), told)
+    area_lately = _value(lambda at: area_under_curve(lately[at], deleted[at]), told)
     pictures: dict[str, dict[str, Any]] = {}
     for h in horizons:
         ahead = np.concatenate([f.picture_drive[h] for f in folds])
@@ -119,7 +137,12 @@ def summary(folds: Sequence[Fold], horizons: Sequence[int]) -> dict[str, Any]:
     return {
         "steering_mae": steering,
         "steering_ratio": ratios,
-        "deleted": {"auroc": area, "frames": int(deleted.sum()), "of": len(deleted)},
+        "deleted": {
+            "auroc": area,
+            "auroc_mean_of_half_a_second": area_lately,
+            "frames": int(deleted[known].sum()),
+            "of": int(known.sum()),
+        },
         "pictures": pictures,
         "per_drive": [
             {

@@ -62,14 +62,9 @@ def actions(run: Run, dataset: Dataset) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def foreseen_costs(model: WorldModel, dataset: Dataset) -> NDArray[np.float32]:
-    """(N,) probability of a cost soon, from the pictures alone: no recorded action enters.
-
-    The head takes an action; it is given the one that the pictures themselves let expect.
-    """
-    percept = cache_latents(model, dataset, "cpu").feature[:, model.config.dynamics :]
-    expected = model.percept.behaviour.likeliest(percept)
-    return model.percept.foresight.mean(torch.cat([percept, expected], -1)).numpy()
+def percepts(model: WorldModel, dataset: Dataset) -> NDArray[np.float32]:
+    """(N, P) percept of every row: from the pictures alone, no action enters."""
+    return cache_latents(model, dataset, "cpu").feature[:, model.config.dynamics :].numpy()
 
 
 @torch.no_grad()

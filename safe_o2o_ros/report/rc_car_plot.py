@@ -16,7 +16,7 @@ from safe_o2o_ros.report import style
 
 _OURS, _OTHER = "#0072b2", "#9aa5b1"
 _RED = "#{:02x}{:02x}{:02x}".format(*style.COST)
-_NAMES = {"mean": "mean", "repeat": "last command\nagain", "clone": "clone", "ours": "ours"}
+_NAMES = {"mean": "mean", "repeat": "last\ncommand", "clone": "clone", "ours": "ours"}
 _SHOWN = 400
 """Steps of the steering that are drawn: 20 s."""
 
@@ -27,6 +27,7 @@ class Scores(Protocol):
     driver: NDArray[np.floating]
     ours: NDArray[np.floating]
     deleted: NDArray[np.bool_]
+    labelled: NDArray[np.bool_]
     risk: NDArray[np.floating]
     strip: NDArray[np.uint8]
 
@@ -70,18 +71,18 @@ def _draw_errors(axes: Any, result: dict[str, Any]) -> None:
             axes.plot((x, x), interval, color="#1c2733", lw=1.4)
     axes.axhline(0.5 * steering["mean"]["value"], color=_RED, lw=1.0, ls="--")
     axes.set_xticks(range(len(_NAMES)), _NAMES.values())
-    axes.set_title("mean absolute steering error (dashed: half the mean's)", fontsize=9.5, loc="left")
+    axes.set_title("steering error (dashed: half the mean's)", fontsize=9.5, loc="left")
 
 
 def _draw_curve(axes: Any, result: dict[str, Any], folds: Sequence[Scores]) -> None:
-    deleted = np.concatenate([f.deleted for f in folds])
-    order = np.argsort(-np.concatenate([f.risk for f in folds]), kind="stable")
+    deleted = np.concatenate([f.deleted[f.labelled] for f in folds])
+    order = np.argsort(-np.concatenate([f.risk[f.labelled] for f in folds]), kind="stable")
     hit = deleted[order]
     if hit.any() and not hit.all():
         axes.plot(np.cumsum(~hit) / (~hit).sum(), np.cumsum(hit) / hit.sum(), color=_OURS, lw=1.6)
     axes.plot((0, 1), (0, 1), color=_OTHER, lw=0.8)
     area = result["deleted"]["auroc"]["value"]
-    axes.set_title(f"frames the driver threw away: AUROC {area:.3f}", fontsize=9.5, loc="left")
+    axes.set_title(f"frames thrown away: AUROC {area:.3f}", fontsize=9.5, loc="left")
     axes.set_xlabel("of the others, called bad")
     axes.set_ylabel("of them, called bad")
 
@@ -102,7 +103,8 @@ def _draw_pictures(axes: Any, result: dict[str, Any]) -> None:
     names = [f"{k} step{'s' if int(k) > 1 else ''} ahead" for k in result["pictures"]]
     axes.set_xticks(range(len(names)), names)
     axes.set_title("squared error of the picture", fontsize=9.5, loc="left")
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.margins(y=0.42)
+    axes.legend(frameon=False, fontsize=8.5, loc="upper left")
 
 
 def _draw_steering(axes: Any, fold: Scores) -> None:
@@ -116,7 +118,7 @@ def _draw_steering(axes: Any, fold: Scores) -> None:
     bad = fold.deleted[part]
     if bad.any():
         axes.fill_between(seconds, -1.05, 1.05, where=bad, color=_RED, alpha=0.1, label="thrown away")
-    axes.set_ylim(-1.05, 1.05)
+    axes.set_ylim(-1.05, 1.45)
     axes.set_title("steering, left positive", fontsize=9.5, loc="left")
     axes.set_xlabel("s")
     axes.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper right")

@@ -35,6 +35,7 @@ def fold(first_drive: int, steps: int = 40, seed: int = 0, **changes: Any) -> Fo
         clone=driver - 0.2,
         mean=np.zeros(steps),
         deleted=deleted,
+        labelled=np.full(steps, first_drive > 0),
         risk=deleted + 0.0,
         picture_drive={1: np.repeat([first_drive, first_drive + 1], 3), 5: np.repeat([first_drive], 4)},
         predicted={1: np.full(6, 2.0), 5: np.full(4, 1.0)},
@@ -52,7 +53,10 @@ def test_numbers_are_those_of_all_steps_and_bars_are_judged() -> None:
     assert result["steering_ratio"]["to_clone"]["value"] == pytest.approx(0.5)
     mean = np.abs(np.concatenate([f.driver for f in folds])).mean()
     assert result["steering_ratio"]["to_mean"]["value"] == pytest.approx(0.1 / mean)
-    assert result["deleted"] == {"auroc": {"value": 1.0, "ci95": [1.0, 1.0]}, "frames": 20, "of": 80}
+    # The first two drives come from a recording without labels, and are no frames that were kept.
+    whole = {"value": 1.0, "ci95": [1.0, 1.0]}
+    assert result["deleted"]["auroc"] == whole
+    assert (result["deleted"]["frames"], result["deleted"]["of"]) == (10, 40)
     assert result["pictures"]["1"]["ratio"]["value"] == pytest.approx(0.5)
     met = {b["name"]: b["met"] for b in result["bars"]}
     assert met["picture error 1 ahead / copying: model alone"]
@@ -62,6 +66,14 @@ def test_numbers_are_those_of_all_steps_and_bars_are_judged() -> None:
     assert [d["drive"] for d in result["per_drive"]] == [0, 1, 2, 3]
     # The command before is not taken from another drive.
     assert folds[0].repeat()[20] == 0.0 and folds[0].repeat()[21] == folds[0].driver[20]
+
+
+def test_the_mean_of_the_last_half_second_stays_within_its_drive() -> None:
+    one = fold(0, steps=40)
+    mean = one.lately(np.arange(40.0))
+    assert mean[0] == 0.0 and mean[3] == 1.5  # mean of 0..3
+    assert mean[19] == 14.5  # mean of 10..19
+    assert mean[20] == 20.0 and mean[21] == 20.5  # another drive
 
 
 def test_a_fold_is_kept_whole(tmp_path: Path) -> None:
