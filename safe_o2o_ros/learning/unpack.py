@@ -30,7 +30,10 @@ from safe_o2o_ros.world_model.export import Prices
 from safe_o2o_ros.world_model.percept import Percept
 from safe_o2o_ros.world_model.support import Support
 
-_ADVICE = "fine-tune a bundle that `safe-o2o pretrain` made with an agent that chooses certified proposals"
+_ADVICE = (
+    "fine-tune a bundle that `safe-o2o pretrain` made with an agent that chooses certified proposals, and "
+    "not with the config debug, whose networks are too small to be stored whole"
+)
 _HALF = ".float16"
 """Suffix of what is stored with half the precision."""
 

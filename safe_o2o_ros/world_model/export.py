@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -257,7 +258,7 @@ def to_onnx(
         shapes[-1][1] = torch.export.Dim("candidates", min=1, max=4096)
     # The exporter tells of its own deprecations and of torchvision, which is not used here.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _all_different(graph):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             graph.eval(),
@@ -271,6 +272,33 @@ def to_onnx(
         )
     assert program is not None
     return store_as_float16(bytes(program.model_proto.SerializeToString()))
+
+
+@contextmanager
+def _all_different(graph: nn.Module) -> Iterator[None]:
+    """For a while no two tensors of `graph` are the same to the last bit.
+
+    The exporter stores equal ones once, under one name, and fine-tuning would not find the others: a critic
+    that never had anything to learn, as of rewards in recordings that know none, is as it was initialised.
+    """
+    seen: set[tuple[torch.Size, bytes]] = set()
+    moved: list[tuple[Tensor, Tensor]] = []
+    with torch.no_grad():
+        for tensor in (*graph.parameters(), *graph.buffers()):
+            if not tensor.is_floating_point() or not tensor.numel():
+                continue
+            first, before = tensor[(0,) * tensor.dim()], tensor.clone()
+            while (key := (tensor.shape, tensor.numpy().tobytes())) in seen:
+                first.copy_(torch.nextafter(first, torch.full_like(first, torch.inf)))
+            seen.add(key)
+            if not torch.equal(tensor, before):
+                moved.append((tensor, before))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before in moved:
+                tensor.copy_(before)
 
 
 def export_networks(graphs: Graphs) -> dict[str, bytes]:
