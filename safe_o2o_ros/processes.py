@@ -146,7 +146,7 @@ class Processes:
         return self._running[name].process.pid
 
     def start(self, spec: NodeSpec) -> None:
-        """Start one more node; only from the sink, in the thread of `run`. Nothing starts once all is to end."""
+        """Start one more node, from the sink (in the thread of `run`); nothing starts once all is to end."""
         if not self._stopping:
             self._start(spec, command(spec, self._graph))
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until Ctrl-C or until an essential node ends; 0 after a clean stop. With --replay: see replay.py."""
+    """Run until Ctrl-C or until an essential node ends; 0 after a clean stop."""
     from safe_o2o_ros.cli.extras import INFERENCE, ROS, SIM, require
     from safe_o2o_ros.processes import Processes
 

@@ -126,7 +126,10 @@ def _graph(launch: dict[str, str], manifest: Manifest, source: Source, plan: Dri
     """The graph of a deployment, with a probe, and cameras that play the recording."""
     graph = deployment(
         DeployOptions(
-            **{name: launch[name] or None for name in _USED if name != "log_level"},
+            bundle=launch["bundle"],
+            task=launch["task"] or None,
+            base=launch["base"] or None,
+            params_file=launch["params_file"] or None,
             log_level=launch["log_level"] or "info",
             mode=Mode.SHADOW.value,
             start_enabled=True,

@@ -109,8 +109,8 @@ def _topics(
         if topic is None or topic not in images:
             what = f"no images on {topic}" if topic else f"no topic that is plainly camera {camera}"
             raise UsageError(
-                f"the recording has {what}, but images on {', '.join(sorted(images))}: name the one of camera "
-                f"{camera} with --camera {camera}=TOPIC"
+                f"the recording has {what}, but images on {', '.join(sorted(images))}: name that of "
+                f"camera {camera} with --camera {camera}=TOPIC"
             )
         found[camera] = topic
     return found

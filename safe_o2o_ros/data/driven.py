@@ -33,14 +33,14 @@ class Driven:
     actions: NDArray[np.float32]
     """(m, A) raw actions."""
     begins_ns: Stamps
-    """(k,) frames at which another episode begins, or that follow a gap which is cut; the first frame is none."""
+    """(k,) frames at which another episode begins, or behind a gap that is cut; never the first frame."""
     period_ns: int
     """Control period of whoever drives now."""
 
     def at(self, stamp_ns: int) -> NDArray[np.float32] | None:
-        """(A,) the command of the control period that begins with this frame: the newest before the next frame.
+        """(A,) the command of the period that begins with this frame: the newest before the next frame.
 
-        As in an import, one that was older than 0.5 s when the period began is not in force. None: there is none.
+        As in an import, one that is older than 0.5 s when the period begins is not in force. None: no such.
         """
         after = int(np.searchsorted(self.frames_ns, stamp_ns + self.period_ns // 2, "right"))
         known = after < len(self.frames_ns)

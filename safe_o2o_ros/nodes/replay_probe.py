@@ -1,4 +1,4 @@
-"""Watches a replay from outside: waits for the graph, tells the encoder what was driven, notes every answer."""
+"""Watches a replay: waits for the graph, tells the encoder what was driven, notes every answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPECS = (
     Spec("bundle", "", "Model bundle that drives."),
     Spec("driven", "", "File with the recorded commands, of safe-o2o deploy --replay."),
     Spec("found", "", "File to write what was found to, JSON; pictures beside it."),
-    Spec("pictures", 9, "Pictures to keep, evenly over the recording.", 1, 1000),
+    Spec("pictures", 7, "Pictures to keep, evenly over the recording.", 1, 1000),
     Spec("timeout", 60.0, "Longest wait for the graph, and for the first frame, seconds.", 1.0, 3600.0),
 )
 _DEPTH = 1000

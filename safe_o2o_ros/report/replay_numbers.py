@@ -78,7 +78,7 @@ def _answered(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _image_times(found: Mapping[str, Any], driven: Driven) -> Any:
-    """When the first camera's frame of an answer was published; with several cameras their stamps may differ."""
+    """When the first camera's frame of an answer was published; stamps of several cameras may differ."""
     rows = [r for r in found["rows"] if "image_ns" in r]
     stamps = np.array([r["stamp_ns"] for r in rows], np.int64)
 

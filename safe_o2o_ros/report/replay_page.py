@@ -36,7 +36,7 @@ def write_replay(
         (out / PAGE).write_text(replay_page(record), encoding="utf-8")
     except OSError as error:
         raise StoreError(
-            f"the report cannot be written to {out} ({error.strerror}): choose another folder or free some space"
+            f"the report cannot be written to {out} ({error.strerror}): choose another or free space"
         ) from error
     return out / PAGE
 
@@ -96,8 +96,8 @@ def _driver_table(driver: Mapping[str, Any] | None) -> str:
             f'<tr><td class="name">{escape(name)}</td>' + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
         )
     note = (
-        f"<p>{driver['frames']} frames with a command of both. The best constant is what a policy that always "
-        "says the driver's median would differ by.</p>"
+        f"<p>{driver['frames']} frames with a command of both. The best constant is how much a policy "
+        "would differ that always says the driver's median.</p>"
     )
     return "<table>\n" + "\n".join(rows) + "\n</table>\n" + note
 

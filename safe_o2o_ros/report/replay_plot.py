@@ -19,6 +19,9 @@ _POLICY, _DRIVER, _WOULD = "#0072b2", "#8a96a3", "#f59e1f"
 _RED = "#{:02x}{:02x}{:02x}".format(*style.COST)
 _VALUE, _THRESHOLD = "#3c0a78", "#c8321e"
 _GRID = "#eef1f4"
+_TITLE: Any = {"loc": "left", "fontsize": 9.5, "color": "#4a5562"}
+_LEAST_SPAN = 0.004
+"""Of the axis of safety values: less is nothing to see."""
 _LEFT, _RIGHT = 0.075, 0.985
 _LEVELS = {"caution": ("#fbe3b8", "novelty: caution"), "stop": ("#f4b6ae", "novelty: stop")}
 
@@ -67,7 +70,7 @@ def write_replay_plot(
             one.set_xlim(0.0, max(end, 1e-3))
             one.tick_params(labelbottom=one is age, length=0 if one is not age else 3)
         age.set_xlabel("recorded time, s")
-        _draw_film(film, pictures)
+        _draw_film(film, pictures, picture_seconds)
         figure.savefig(path, dpi=110)
 
 
@@ -78,7 +81,7 @@ def _broken(course: Course) -> NDArray[np.float64]:
     return seconds
 
 
-def _draw_film(axes: Any, pictures: NDArray[np.uint8]) -> None:
+def _draw_film(axes: Any, pictures: NDArray[np.uint8], seconds: NDArray[np.float64]) -> None:
     """The pictures in a row, as large as the strip allows."""
     axes.set_axis_off()
     if not len(pictures):
@@ -88,20 +91,22 @@ def _draw_film(axes: Any, pictures: NDArray[np.uint8]) -> None:
     room = box.width / box.height
     # So many that fit without being squeezed, evenly over the recording.
     fit = max(1, min(len(pictures), int(room * height / width)))
-    chosen = pictures[np.linspace(0, len(pictures) - 1, fit).round().astype(int)]
+    chosen = np.linspace(0, len(pictures) - 1, fit).round().astype(int)
     axes.set_xlim(0.0, room)
     axes.set_ylim(0.0, 1.0)
     pitch = room / fit
-    for index, picture in enumerate(chosen):
+    for index, number in enumerate(chosen):
         wide = min(width / height, pitch * 0.96)
         left = index * pitch + 0.5 * (pitch - wide)
         high = wide * height / width
         axes.imshow(
-            picture,
+            pictures[number],
             extent=(left, left + wide, 0.5 * (1.0 - high), 0.5 * (1.0 + high)),
             interpolation="bicubic",
             aspect="auto",
         )
+        text = f"{seconds[number]:.1f} s"
+        axes.text(left, 0.5 * (1.0 - high) - 0.03, text, fontsize=8.5, color="#62707e", va="top")
     axes.set_xlim(0.0, room)
     axes.set_ylim(0.0, 1.0)
 
@@ -122,23 +127,35 @@ def _draw_commands(
     asked = np.array([style.band_of(r) is style.PASS for r in course.would], np.bool_)
     would = np.where(asked, np.nan, course.would_action[:, channel])
     if np.isfinite(would).any():
-        axes.plot(seconds, would, ".", color=_WOULD, ms=2.6, label="filter instead")
+        axes.plot(seconds, would, ".", color=_WOULD, ms=3.0, alpha=0.7, label="filter instead", zorder=1)
     axes.axhline(0.0, color="#cfd6dd", lw=0.8, zorder=0)
-    low, high = np.nanmin([driver, policy]) if len(policy) else 0.0, 0.0
-    if len(policy):
-        high = float(np.nanmax([driver, policy]))
-    margin = max(0.08 * (high - low), 1e-3)
-    axes.set_ylim(low - margin, high + (4.2 if legend else 2.6) * margin)
+    axes.margins(y=0.08)
     axes.set_ylabel(f"{name}, {numbers['unit']}")
     axes.grid(axis="y", color=_GRID, lw=0.8)
     difference = numbers.get("mean_absolute_difference")
+    text = "no command recorded"
     if difference is not None:
         correlation = numbers["correlation"]
         text = f"mean |policy − driver| {difference:.3f} {numbers['unit']}"
-        text += "" if correlation is None else f"   correlation {correlation:.2f}"
-        axes.text(0.006, 0.965, text, transform=axes.transAxes, fontsize=9, color="#4a5562", va="top")
+        text += "" if correlation is None else f",  correlation {correlation:.2f}"
+    axes.set_title(text, **_TITLE)
     if legend:
-        axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper right", borderaxespad=0.1, markerscale=3)
+        _legend(axes)
+
+
+def _legend(axes: Any, handles: list[Any] | None = None) -> None:
+    """Above the axes, where it hides nothing."""
+    given = {} if handles is None else {"handles": handles}
+    axes.legend(
+        **given,
+        frameon=False,
+        fontsize=9,
+        ncols=6,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.0,
+        markerscale=2.5,
+    )
 
 
 def _draw_value(axes: Any, course: Course, seconds: NDArray[np.float64], end: float) -> None:
@@ -154,16 +171,21 @@ def _draw_value(axes: Any, course: Course, seconds: NDArray[np.float64], end: fl
     axes.plot(seconds, course.threshold, color=_THRESHOLD, lw=1.1, ls="--", label="threshold")
     costly = course.seconds[course.cost > 0.0]
     if len(costly):
-        axes.plot(
-            costly, np.full(len(costly), 0.02), "|", color=_RED, ms=9, label="cost recorded", clip_on=False
-        )
-    axes.set_ylim(0.0, 1.28)
-    axes.set_yticks([0.0, 0.5, 1.0])
+        at = np.full(len(costly), 0.05)
+        whole = axes.get_xaxis_transform()
+        axes.plot(costly, at, "|", color=_RED, ms=9, label="cost recorded", transform=whole)
+    known = np.concatenate([course.value, course.threshold])
+    known = known[np.isfinite(known)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    room = max(0.12 * (high - low), _LEAST_SPAN / 2.0)
+    axes.set_ylim(low - room, high + room)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("safety value")
     axes.grid(axis="y", color=_GRID, lw=0.8)
     handles, _ = axes.get_legend_handles_labels()
     handles += [Patch(color=colour, label=label) for colour, label in dict.fromkeys(shown)]
-    axes.legend(handles=handles, frameon=False, fontsize=9, ncols=5, loc="upper right", borderaxespad=0.1)
+    _legend(axes, handles)
+    axes.set_title("1 − learned risk; a command is certified above the threshold", **_TITLE)
 
 
 def _draw_answers(axes: Any, course: Course) -> None:
@@ -173,20 +195,18 @@ def _draw_answers(axes: Any, course: Course) -> None:
     for first, last, reason in style.runs(course.would):
         band = style.band_of(reason)
         bands.setdefault(band.label, band)
-        axes.axvspan(edges[first], edges[last], color=np.array(band.colour) / 255.0, lw=0.0)
+        axes.axvspan(edges[first], edges[last], color=_colour(band), lw=0.0)
     axes.set_yticks([])
     axes.set_ylim(0.0, 1.0)
     axes.set_ylabel("filter", rotation=0, ha="right", va="center")
-    handles = [Patch(color=np.array(b.colour) / 255.0, label=b.label) for b in bands.values()]
-    axes.legend(
-        handles=handles,
-        frameon=False,
-        fontsize=9,
-        ncols=6,
-        loc="lower right",
-        bbox_to_anchor=(1.0, 0.92),
-        borderaxespad=0.1,
-    )
+    handles = [Patch(color=_colour(b), label=b.label) for b in bands.values()]
+    _legend(axes, handles)
+    axes.set_title("what it would have answered", **_TITLE)
+
+
+def _colour(band: style.Band) -> tuple[float, float, float]:
+    red, green, blue = band.colour
+    return red / 255.0, green / 255.0, blue / 255.0
 
 
 def _draw_age(axes: Any, course: Course, period_ms: float) -> None:
@@ -197,8 +217,11 @@ def _draw_age(axes: Any, course: Course, period_ms: float) -> None:
             at = float(np.percentile(known, percent))
             axes.axhline(at, color="#1c2733", lw=0.9, ls=look, label=f"p{percent} {at:.1f} ms")
         # One straggler is not to flatten the rest.
-        axes.set_ylim(0.0, max(1.9 * float(np.percentile(known, 99)), 1.0))
-    axes.set_ylabel("age of the\nanswer, ms")
+        axes.set_ylim(0.0, max(1.5 * float(np.percentile(known, 99)), 1.0))
+    axes.set_ylabel("age, ms")
     axes.grid(axis="y", color=_GRID, lw=0.8)
-    axes.plot([], [], " ", label=f"(control period {period_ms:g} ms)")
-    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper right", borderaxespad=0.1)
+    axes.set_title(
+        f"from image_raw to executed_cmd; the control period is {period_ms:g} ms",
+        **_TITLE,
+    )
+    _legend(axes)

@@ -80,8 +80,9 @@ def conclude(
         "converted": converted,
     }
     record["notes"] = _notes(record, recording)
-    np.savez(out / "frames.npz", **{key: np.asarray(value) for key, value in vars(what).items()})
-    shown = (np.asarray(picture_ns, np.int64) - int(driven.frames_ns[0])) * 1e-9
+    arrays: dict[str, Any] = {key: np.asarray(value) for key, value in vars(what).items()}
+    np.savez(out / "frames.npz", **arrays)
+    shown = np.array([(int(ns) - int(driven.frames_ns[0])) * 1e-9 for ns in picture_ns], np.float64)
     return write_replay(out, record, what, pictures, shown)
 
 
@@ -100,12 +101,12 @@ def _notes(record: Mapping[str, Any], recording: Recording) -> list[str]:
         )
     if record["frames"]["begun_anew"]:
         notes.append(
-            f"The nodes began anew {record['frames']['begun_anew']} times, where the recording begins another "
-            "episode or a gap of more than 10 s is cut."
+            f"The nodes began anew {record['frames']['begun_anew']} times, where the recording "
+            "begins another episode or a gap of more than 10 s is cut."
         )
     if record["clipped_commands"]:
         notes.append(
-            f"{record['clipped_commands']} recorded commands are beyond what the bundle's robot does and were "
-            "clipped."
+            f"{record['clipped_commands']} recorded commands are beyond what the bundle's robot does and "
+            "were clipped."
         )
     return [*notes, *recording.notes]
