@@ -53,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--command", dest="command_topic", metavar="TOPIC", help="Twist or TwistStamped driven"
     )
     group.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="of a folder or tub: column of a Twist field; repeatable",
+    )
+    group.add_argument(
         "--crop", choices=(CENTRE, WHOLE), help="middle part, or everything squeezed (default: centre)"
     )
 
@@ -63,6 +70,7 @@ def given(args: argparse.Namespace) -> list[str]:
         "--out": args.out,
         "--camera": args.camera,
         "--command": args.command_topic,
+        "--column": args.column,
         "--crop": args.crop,
     }
     return [name for name, value in values.items() if value]

@@ -47,7 +47,7 @@ def source_of(args: argparse.Namespace, manifest: Manifest, scratch: Path) -> So
         if args.camera or args.command_topic:
             raise UsageError(f"{path} is no bag and has no topics: leave out --camera and --command")
         if not (path.is_dir() and any(path.glob("*.seg"))):
-            converted = _import(path, manifest, crop, scratch / "store")
+            converted = _import(path, manifest, crop, args.column, scratch / "store")
             path = scratch / "store"
         path = _export(path, scratch / "bag")
     known = origin(path)
@@ -62,11 +62,12 @@ def source_of(args: argparse.Namespace, manifest: Manifest, scratch: Path) -> So
     return Source(path, topics, args.command_topic, crop, converted)
 
 
-def _import(path: Path, manifest: Manifest, crop: str, store: Path) -> dict[str, Any]:
+def _import(path: Path, manifest: Manifest, crop: str, columns: list[str], store: Path) -> dict[str, Any]:
     """A tub or folder into a store, as `safe-o2o import` does."""
     parser = argparse.ArgumentParser()
     import_options.add(parser)
     args = parser.parse_args([str(path), "--out", str(store), "--no-delay", "--min-steps", "2"])
+    args.column = columns
     shape = Shape(manifest.image.height, manifest.image.width, crop)
     recording = import_data.read(args, manifest.adapter, shape)
     imported = import_data.process(recording, args)

@@ -1,4 +1,4 @@
-"""A recording through the real graph: every frame is answered or named, and the driver comparison is right."""
+"""A recording through the real graph: every frame is answered or named, and the driver is compared."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_played_is_said_in_one_sentence(
     elif damage == "garbage":
         path.mkdir()
         (path / "bag.mcap").write_bytes(b"garbage")
-        says = "holds no images"
+        says = "does not begin as an MCAP file does"
     elif damage == "no images":
         recordings.write_bag(path, [("/cmd_vel", stamp, recordings.twist(0.1, 0.0))])
         says = "holds no images"
