@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from safe_o2o_ros.cli import replay
+from safe_o2o_ros.cli import replay_options
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.graph import arguments, deployment, options_from_text
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One option per launch argument; what is left out leaves the parameters file alone."""
     for name, text in arguments().items():
         parser.add_argument(f"--{name.replace('_', '-')}", default="", metavar="VALUE", help=text)
-    replay.add_arguments(parser)
+    replay_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,9 +27,11 @@ def run(args: argparse.Namespace) -> int:
 
     launch = {name: getattr(args, name) for name in arguments()}
     if args.replay is not None:
+        from safe_o2o_ros.cli import replay
+
         return replay.run(args, launch)
-    if replay.given(args):
-        raise UsageError(f"{replay.given(args)[0]} needs --replay RECORDING")
+    if replay_options.given(args):
+        raise UsageError(f"{replay_options.given(args)[0]} needs --replay RECORDING")
     options = options_from_text(launch)
     require(ROS, INFERENCE, *([SIM] if options.sim else []))
     graph = deployment(options)

@@ -23,57 +23,13 @@ from safe_o2o_ros.data.tracks import Recording
 from safe_o2o_ros.errors import StoreError, UsageError
 from safe_o2o_ros.graph import PACKAGE, DeployOptions, Graph, NodeSpec, deployment
 from safe_o2o_ros.manifest import Manifest
-from safe_o2o_ros.perception.shaping import CENTRE, WHOLE, Shape
+from safe_o2o_ros.perception.shaping import WHOLE, Shape
 from safe_o2o_ros.types import Mode
 
 _PROBE, _CAMERAS = "replay_probe", "camera_node"
 _USED = ("bundle", "task", "base", "params_file", "log_level")
 """Launch arguments that say something about a replay."""
 _APART = {"ROS_DOMAIN_ID": None, "ROS_STATIC_PEERS": None, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of a replay."""
-    group = parser.add_argument_group("replay")
-    group.add_argument(
-        "--replay",
-        type=Path,
-        metavar="RECORDING",
-        help="play a bag, a segment store, a tub or a folder with a CSV through the graph, and report",
-    )
-    group.add_argument("--out", type=Path, help="folder of the report (default: runs/replay-N)")
-    group.add_argument(
-        "--camera",
-        action="append",
-        default=[],
-        metavar="NAME=TOPIC",
-        help="image topic of a camera of the bundle; repeatable",
-    )
-    group.add_argument(
-        "--command", dest="command_topic", metavar="TOPIC", help="Twist or TwistStamped driven"
-    )
-    group.add_argument(
-        "--column",
-        action="append",
-        default=[],
-        metavar="FIELD=COLUMN",
-        help="of a folder or tub: column of a Twist field; repeatable",
-    )
-    group.add_argument(
-        "--crop", choices=(CENTRE, WHOLE), help="middle part, or everything squeezed (default: centre)"
-    )
-
-
-def given(args: argparse.Namespace) -> list[str]:
-    """Options of a replay that were given."""
-    values = {
-        "--out": args.out,
-        "--camera": args.camera,
-        "--command": args.command_topic,
-        "--column": args.column,
-        "--crop": args.crop,
-    }
-    return [name for name, value in values.items() if value]
 
 
 def run(args: argparse.Namespace, launch: dict[str, str]) -> int:
