@@ -17,6 +17,8 @@ from safe_o2o_ros.types import Reason
 Floats = NDArray[np.float64]
 
 _AS_ASKED = (Reason.PASS.value, Reason.OPERATOR.value, Reason.LIMITS_ONLY.value)
+_SAME = 1e-3
+"""Commands that differ less are the same, in the units of the twist."""
 _NOT_TAKEN = "not taken by the encoder in time"
 _BETWEEN = "faster than the control period"
 
@@ -124,27 +126,30 @@ def _correlation(a: Floats, b: Floats) -> float | None:
 
 
 def filter_numbers(course: Course) -> dict[str, Any]:
-    """What mode filter would have done."""
+    """What mode filter would have done: answers that are no pass, and how many change the command."""
     total = len(course.would)
     reasons = Counter(course.would)
-    changed = sum(n for reason, n in reasons.items() if reason not in _AS_ASKED)
+    objected = np.array([reason not in _AS_ASKED for reason in course.would], np.bool_)
+    # A command may be answered with itself: nothing near it is better.
+    other = np.abs(course.would_action - course.policy) > _SAME
+    changed = int((objected & (other.any(axis=1) | np.isnan(course.would_action).any(axis=1))).sum())
     levels = Counter(text.partition(":")[0] or "none" for text in course.novelty)
-    known = course.value[np.isfinite(course.value)]
     return {
+        "not_passed": int(objected.sum()),
         "would_change": changed,
         "would_change_share": changed / total if total else None,
         "reasons": dict(reasons.most_common()),
         "novelty": dict(levels.most_common()),
-        "value": None
-        if not len(known)
-        else {"min": float(known.min()), "median": float(np.median(known)), "max": float(known.max())},
-        "threshold": _last(course.threshold),
+        "value": _range(course.value),
+        "threshold": _range(course.threshold),
     }
 
 
-def _last(values: Floats) -> float | None:
+def _range(values: Floats) -> dict[str, float] | None:
     known = values[np.isfinite(values)]
-    return float(known[-1]) if len(known) else None
+    if not len(known):
+        return None
+    return {"min": float(known.min()), "median": float(np.median(known)), "max": float(known.max())}
 
 
 def frame_numbers(found: Mapping[str, Any], camera: str, recorded: int) -> dict[str, Any]:

@@ -95,13 +95,16 @@ def _notes(record: Mapping[str, Any], recording: Recording) -> list[str]:
     ]
     converted = record["converted"]
     if converted is not None:
+        episodes = converted["episodes"]
         notes.append(
             f"It is no bag and was converted as an import does: {converted['used']} of {converted['frames']} "
-            f"frames, in {converted['episodes']} episodes with a period of {converted['period_ms']:g} ms."
+            f"frames, in {episodes} episode{'s' if episodes != 1 else ''} with a period of "
+            f"{converted['period_ms']:g} ms."
         )
     if record["frames"]["begun_anew"]:
+        count = record["frames"]["begun_anew"]
         notes.append(
-            f"The nodes began anew {record['frames']['begun_anew']} times, where the recording "
+            f"The nodes began anew {count} time{'s' if count != 1 else ''}, where the recording "
             "begins another episode or a gap of more than 10 s is cut."
         )
     if record["clipped_commands"]:

@@ -90,8 +90,10 @@ def test_a_bag_is_played_and_compared_with_what_was_driven(
 
     reasons = record["filter"]["reasons"]
     assert sum(reasons.values()) == record["frames"]["answered"]
-    assert record["filter"]["would_change"] == sum(n for reason, n in reasons.items() if reason != "pass")
-    assert record["filter"]["threshold"] == pytest.approx(0.5)
+    assert record["filter"]["not_passed"] == sum(n for reason, n in reasons.items() if reason != "pass")
+    other = np.abs(frames["would_action"] - frames["policy"]).max(axis=1) > 1e-3
+    assert record["filter"]["would_change"] == np.sum(other & (frames["would"] != "pass")) > 0
+    assert record["filter"]["threshold"] == {"min": 0.5, "median": 0.5, "max": 0.5}
     np.testing.assert_array_equal(frames["threshold"], 0.5)
     assert (frames["age_ms"] > 0.0).all() and record["age_ms"]["p50"] <= record["age_ms"]["p99"]
 
@@ -249,6 +251,7 @@ def test_numbers_of_a_replay_made_by_hand() -> None:
     assert numbers["channels"]["linear.x"]["mean_absolute_difference"] == pytest.approx(0.3 * 1.5)
     assert numbers["channels"]["linear.x"]["correlation"] is None
     told = filter_numbers(what)
+    assert told["not_passed"] == 2
     assert (told["would_change"], told["would_change_share"]) == (2, pytest.approx(2 / 3))
     assert told["novelty"] == {"none": 1, "caution": 1, "stop": 1}
     frames = frame_numbers(found, "front", recorded=8)
