@@ -10,17 +10,23 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support import recordings
 from support.recordings import NS
 from support.tiny_bundle import write_tiny_bundle
 from support.tiny_store import make_episode, manifest, write_tiny_store
 
+from safe_o2o_ros.bundle import load_bundle
 from safe_o2o_ros.cli.main import main
 from safe_o2o_ros.data import EpisodeReader, EpisodeWriter
 from safe_o2o_ros.data.driven import Driven
 from safe_o2o_ros.data.export_bag import write_bag
+from safe_o2o_ros.perception.encoder import RecurrentEncoder
+from safe_o2o_ros.perception.preprocess import stack
+from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.replay_numbers import course, driver_numbers, filter_numbers, frame_numbers
 from safe_o2o_ros.robot import POINT
+from safe_o2o_ros.types import FrameSet
 
 SCALE = np.array(POINT.scale)
 
@@ -41,6 +47,25 @@ def played(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     assert record["frames"]["answered"] + sum(lost.values()) == record["frames"]["played"]
     assert len(frames["seconds"]) == record["frames"]["answered"]
     return record, frames
+
+
+def said_directly(bundle_path: Path, store: Path) -> list[NDArray[np.float64]]:
+    """Commands (T + 1, 2) of the policy at each frame of each episode, m/s and rad/s."""
+    bundle = load_bundle(bundle_path)
+    cameras = bundle.manifest.image.cameras
+    encoder, policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle, 0)
+    said = []
+    for episode in EpisodeReader(store):
+        state, choice = encoder.initial(), policy.initial()
+        rows = []
+        for step in range(len(episode) + 1):
+            image = stack({name: episode.images[name][step] for name in cameras}, cameras, 64, 64)
+            action = episode.actions[step - 1] if step else np.zeros(2, np.float32)
+            state, latent = encoder.step(state, FrameSet(step, image), action)
+            choice, proposal = policy.step(choice, latent)
+            rows.append(proposal.action * SCALE)
+        said.append(np.array(rows))
+    return said
 
 
 def test_a_bag_is_played_and_compared_with_what_was_driven(
@@ -87,6 +112,20 @@ def test_a_bag_is_played_and_compared_with_what_was_driven(
         policy, driver = frames["policy"][:, channel], np.array(expected)[:, channel]
         assert told["mean_absolute_difference"] == pytest.approx(np.abs(policy - driver).mean(), rel=1e-4)
         assert told["correlation"] == pytest.approx(np.corrcoef(policy, driver)[0, 1], abs=1e-4)
+
+    # So the policy says what it says without a graph, one step after the other, in both episodes.
+    directly = said_directly(tmp_path / "bundle", tmp_path / "store")
+    first = frames["seconds"] < begin - 0.5
+    compared = 0
+    for episode, of_it in enumerate((first, ~first)):
+        steps = step[of_it].astype(int)
+        # Up to the first frame that a busy machine lost.
+        whole = int(np.argmin(np.append(steps, -1) == np.arange(len(steps) + 1)))
+        if record["frames"]["without_its_command"] == 0:
+            said = frames["policy"][of_it][:whole]
+            np.testing.assert_allclose(said, directly[episode][:whole], rtol=1e-4, atol=1e-5)
+            compared += whole
+    assert compared > 0 or record["frames"]["without_its_command"] > 0
 
     reasons = record["filter"]["reasons"]
     assert sum(reasons.values()) == record["frames"]["answered"]
