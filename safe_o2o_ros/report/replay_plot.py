@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _RED = "#{:02x}{:02x}{:02x}".format(*style.COST)
 _VALUE, _THRESHOLD = "#3c0a78", "#c8321e"
 _GRID = "#eef1f4"
 _TITLE: Any = {"loc": "left", "fontsize": 9.5, "color": "#4a5562"}
+_PAUSE_S = 0.5
 _LEAST_SPAN = 0.004
 """Of the axis of safety values: less is nothing to see."""
 _LEFT, _RIGHT = 0.075, 0.985
@@ -59,11 +61,11 @@ def write_replay_plot(
         film = figure.add_subplot(grid[0])
         axes = [figure.add_subplot(grid[row]) for row in range(1, len(heights))]
         seconds = _broken(course)
-        end = float(max(course.seconds.max(), picture_seconds.max()) if len(picture_seconds) else 1.0)
+        end = max([0.0, *course.seconds[-1:].tolist(), *picture_seconds[-1:].tolist()])
         for channel, name in enumerate(channels):
             _draw_commands(axes[channel], course, seconds, channel, name, channels[name], channel == 0)
         value, answers, age = axes[len(channels) :]
-        _draw_value(value, course, seconds, end)
+        _draw_value(value, course, seconds)
         _draw_answers(answers, course)
         _draw_age(age, course, record["period_ms"])
         for one in axes:
@@ -75,10 +77,21 @@ def write_replay_plot(
 
 
 def _broken(course: Course) -> NDArray[np.float64]:
-    """Times, with NaN where lines are not to be joined: after a second without an answer."""
+    """Times, with NaN where lines are not to be joined: after a pause."""
     seconds = course.seconds.copy()
-    seconds[1:][np.diff(course.seconds) > 1.0] = np.nan
+    seconds[1:][np.diff(course.seconds) > _PAUSE_S] = np.nan
     return seconds
+
+
+def _spans(course: Course, keys: Sequence[str]) -> Iterator[tuple[float, float, str]]:
+    """(begin, end, key) of equal neighbours in seconds; none reaches across a pause."""
+    seconds = course.seconds
+    spacing = np.diff(seconds)
+    stretch = np.concatenate([[0], np.cumsum(spacing > _PAUSE_S)])[: len(seconds)]
+    usual = float(np.median(spacing)) if len(spacing) else 0.0
+    for first, last, (key, number) in style.runs(list(zip(keys, stretch.tolist(), strict=True))):
+        joined = last < len(seconds) and stretch[last] == number
+        yield float(seconds[first]), float(seconds[last] if joined else seconds[last - 1] + usual), key
 
 
 def _draw_film(axes: Any, pictures: NDArray[np.uint8], seconds: NDArray[np.float64]) -> None:
@@ -145,9 +158,11 @@ def _draw_commands(
 
 def _legend(axes: Any, handles: list[Any] | None = None) -> None:
     """Above the axes, where it hides nothing."""
-    given = {} if handles is None else {"handles": handles}
+    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
+    if not shown:
+        return
     axes.legend(
-        **given,
+        handles=shown,
         frameon=False,
         fontsize=9,
         ncols=6,
@@ -158,14 +173,13 @@ def _legend(axes: Any, handles: list[Any] | None = None) -> None:
     )
 
 
-def _draw_value(axes: Any, course: Course, seconds: NDArray[np.float64], end: float) -> None:
+def _draw_value(axes: Any, course: Course, seconds: NDArray[np.float64]) -> None:
     levels = [text.partition(":")[0] for text in course.novelty]
     shown = []
-    for first, last, level in style.runs(levels):
+    for begin, end, level in _spans(course, levels):
         if level in _LEVELS:
             colour, label = _LEVELS[level]
-            until = course.seconds[last] if last < len(levels) else end
-            axes.axvspan(course.seconds[first], until, color=colour, lw=0.0)
+            axes.axvspan(begin, end, color=colour, lw=0.0)
             shown.append((colour, label))
     axes.plot(seconds, course.value, color=_VALUE, lw=1.4, label="safety value")
     axes.plot(seconds, course.threshold, color=_THRESHOLD, lw=1.1, ls="--", label="threshold")
@@ -191,11 +205,10 @@ def _draw_value(axes: Any, course: Course, seconds: NDArray[np.float64], end: fl
 def _draw_answers(axes: Any, course: Course) -> None:
     """A band of what the filter would have answered."""
     bands: dict[str, style.Band] = {}
-    edges = [*course.seconds.tolist(), float(course.seconds[-1])] if len(course.seconds) else [0.0]
-    for first, last, reason in style.runs(course.would):
+    for begin, end, reason in _spans(course, course.would):
         band = style.band_of(reason)
         bands.setdefault(band.label, band)
-        axes.axvspan(edges[first], edges[last], color=_colour(band), lw=0.0)
+        axes.axvspan(begin, end, color=_colour(band), lw=0.0)
     axes.set_yticks([])
     axes.set_ylim(0.0, 1.0)
     axes.set_ylabel("filter", rotation=0, ha="right", va="center")
