@@ -104,6 +104,7 @@ class Processes:
         self._running: dict[str, _Running] = {}
         self._events: queue.Queue[_Event] = queue.Queue()
         self._respawn_at: dict[str, float] = {}
+        self._stopping = False
 
     def run(self) -> None:
         """Start everything; return, with the rest stopped, when an essential node has ended well.
@@ -123,6 +124,7 @@ class Processes:
 
     def stop(self) -> None:
         """End every process: ask, wait, insist."""
+        self._stopping = True
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             for running in self._running.values():
                 if running.process.poll() is None:
@@ -142,6 +144,11 @@ class Processes:
     def pid(self, name: str) -> int:
         """Process id of a node that was started."""
         return self._running[name].process.pid
+
+    def start(self, spec: NodeSpec) -> None:
+        """Start one more node, from the sink (in the thread of `run`); nothing starts once all is to end."""
+        if not self._stopping:
+            self._start(spec, command(spec, self._graph))
 
     def _start(self, spec: NodeSpec, argv: list[str]) -> None:
         process = subprocess.Popen(
