@@ -100,6 +100,7 @@ class Playback:
         self._stopping, self._begun = threading.Event(), threading.Event()
         self._taken = threading.Event()
         self._taken.set()
+        self._lock = threading.Lock()
         self._newest: Shot | None = None
         self._thread = threading.Thread(target=self._run, name="playback", daemon=True)
         self.state = "opening"
@@ -128,9 +129,10 @@ class Playback:
 
     def take(self) -> Shot | None:
         """The next picture, if it is due."""
-        shot, self._newest = self._newest, None
-        if shot is not None:
-            self._taken.set()
+        with self._lock:
+            shot, self._newest = self._newest, None
+            if shot is not None:
+                self._taken.set()
         return shot
 
     def _run(self) -> None:
@@ -179,9 +181,10 @@ class Playback:
                 pass
             if self._stopping.is_set():
                 break
-            self._taken.clear()
             stamp_ns = recorded_ns if self._stamps == RECORDED else now_ns
-            self._newest = Shot(stamp_ns, image, reader.model)
+            with self._lock:
+                self._taken.clear()
+                self._newest = Shot(stamp_ns, image, reader.model)
             self.state, self.problem = "running", reader.problem
             count += 1
             self._notify()
