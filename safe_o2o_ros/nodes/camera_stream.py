@@ -38,7 +38,7 @@ class CameraStream:
         self._bytes = self._frames = 0
         self._listened, self._listeners, self._joined_s = False, 0, now_s
         self._said = ""
-        profile = qos.images(reliable=source.recorded, depth=_RECORDED_DEPTH if source.recorded else 1)
+        profile = qos.recorded_images(_RECORDED_DEPTH) if source.recorded else qos.images(reliable=False)
         self._images = node.create_publisher(Image, f"{self.name}/image_raw", profile)
         self._infos = node.create_publisher(CameraInfo, f"{self.name}/camera_info", profile)
 

@@ -19,6 +19,11 @@ def images(reliable: bool, depth: int = 1) -> QoSProfile:
     return _profile(depth, reliable)
 
 
+def recorded_images(depth: int) -> QoSProfile:
+    """Frames of a recording: who asks for the latched ones gets all of them, however late it is found."""
+    return _profile(depth, reliable=True, latched=True)
+
+
 def pipeline(lockstep: bool) -> QoSProfile:
     """Latents and commands: reliable, the newest counts.
 

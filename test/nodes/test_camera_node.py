@@ -267,7 +267,7 @@ def test_a_recording_is_published_whole_in_order_with_its_stamps(source, playbac
     ]  # fmt: skip
     with probing() as probe:
         images = []
-        probe.node.create_subscription(Image, "front/image_raw", images.append, qos.images(True, 200))
+        probe.node.create_subscription(Image, "front/image_raw", images.append, qos.recorded_images(200))
         with camera_node(probe, *parameters) as node:
             probe.until(lambda: len(images) >= count, "every picture")
             status = node.until_it_says("ended")
