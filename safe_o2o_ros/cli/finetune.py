@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from safe_o2o_ros.cli.finetune_data import collected, held_out
-from safe_o2o_ros.cli.finetune_loop import Tuning, tune
+from safe_o2o_ros.cli.finetune_loop import Learning, Tuning, tune
 from safe_o2o_ros.cli.finetune_record import compare
 from safe_o2o_ros.cli.output import write_json
 from safe_o2o_ros.errors import UsageError
@@ -64,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-gate", action="store_true", help="every candidate drives")
     parser.add_argument("--no-safety", action="store_true", help="keep the parent's safety network")
     parser.add_argument(
+        "--world-model-updates",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also tune the world model, N updates a candidate (a comparison; default: 0, it stays)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -99,12 +106,19 @@ def run(args: argparse.Namespace) -> int:
     held = args.held_out or held_out(args, console)
     tuning = Tuning.load(args.out)
     learner = Learner(args.bundle, args.out, settings_of(args))
+    encoder = None
+    if args.world_model_updates:
+        from safe_o2o_ros.learning.tuned_encoder import TunedEncoder
+
+        encoder = TunedEncoder(learner.bundle, args.out, args.world_model_updates, learner.settings.seed)
+        if encoder.bundle is not None:
+            learner.adopt(encoder.bundle)
     console.print(f"{manifest.version} learns on {args.task}, variant {args.variant or 'default'}")
     steps = learner.record(offline)
     if tuning.episodes:
         learner.add(EpisodeReader(args.out / "experience"))
     console.print(f"{steps} recorded steps, {learner.own.steps} of its own, update {learner.step}")
-    tune(args, learner, tuning, held, console)
+    tune(args, Learning(learner, encoder, offline, held), tuning, console)
     record = compare(args, tuning, manifest.version, console)
     write_json(args.out / "record.json", record, "record")
     if args.json is not None:
@@ -117,9 +131,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if min(args.episodes, args.every, args.workers) < 1 or min(args.updates, args.evaluate) < 0:
+    if (
+        min(args.episodes, args.every, args.workers) < 1
+        or min(args.updates, args.evaluate, args.world_model_updates) < 0
+    ):
         raise UsageError(
-            "--episodes, --every and --workers must be 1 or more, --updates and --evaluate 0 or more"
+            "--episodes, --every and --workers must be 1 or more, --updates, --evaluate and "
+            "--world-model-updates 0 or more"
         )
     if not 0.0 <= args.risk_share <= 1.0 or not 0.0 <= args.exploration <= 1.0:
         raise UsageError("--risk-share and --exploration must lie between 0 and 1")

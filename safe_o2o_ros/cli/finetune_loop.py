@@ -17,6 +17,7 @@ from safe_o2o_ros.errors import StoreError
 
 if TYPE_CHECKING:
     from safe_o2o_ros.learning.learner import Learner
+    from safe_o2o_ros.learning.tuned_encoder import TunedEncoder
     from safe_o2o_ros.online.verdict import Verdict
 
 _PROGRESS = "progress.json"
@@ -51,12 +52,24 @@ class Tuning:
             raise StoreError(f"{path} is not the progress of a run ({error}): give another --out") from error
 
 
-def tune(
-    args: argparse.Namespace, learner: Learner, tuning: Tuning, held_out: Path, console: Console
-) -> None:
+@dataclass(frozen=True)
+class Learning:
+    """What learns, and from what."""
+
+    learner: Learner
+    encoder: TunedEncoder | None
+    """None: the encoder stays as it is."""
+    offline: Path
+    """Store of recorded episodes."""
+    held_out: Path
+    """Store of the gate's."""
+
+
+def tune(args: argparse.Namespace, learning: Learning, tuning: Tuning, console: Console) -> None:
     """Drive, learn, release."""
     from safe_o2o_ros.cli.training import bars
 
+    learner = learning.learner
     tuning.bundle = tuning.bundle or str(args.bundle)
     with bars(console) as report, experience_writer(args.out / "experience", args) as writer:
         for number in range(len(tuning.episodes), args.episodes):
@@ -84,13 +97,24 @@ def tune(
             )
             report("tune", number + 1, args.episodes, losses)
             if (number + 1) % args.every == 0:
-                verdict = _release(args, learner, tuning, held_out, number + 1)
+                if learning.encoder is not None:
+                    _tune_encoder(args, learner, learning.encoder, learning.offline)
+                verdict = _release(args, learner, tuning, learning.held_out, number + 1)
                 say = (
                     "released" if verdict.passed else f"refused ({verdict.refusal and verdict.refusal.value})"
                 )
                 console.print(f"episode {number + 1}: {say}: {verdict.sentence}")
             learner.save()
             tuning.save(args.out)
+
+
+def _tune_encoder(args: argparse.Namespace, learner: Learner, encoder: TunedEncoder, offline: Path) -> None:
+    """The world model learns, and everything on top of it moves to its new latents."""
+    made, recorded, own = encoder.tune(offline, args.out / "experience", args.world_model_updates)
+    learner.adopt(made)
+    learner.replace(offline, recorded, own)
+    # As many as since the last candidate: what the critics knew is called otherwise now.
+    learner.update(args.updates * args.every)
 
 
 def _release(

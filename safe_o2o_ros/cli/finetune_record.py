@@ -44,6 +44,7 @@ def compare(args: argparse.Namespace, tuning: Tuning, frozen: str, console: Cons
         "tuned": tuned.name if tuned != args.bundle else None,
         "filter": not args.no_filter,
         "expansion": not args.no_expansion,
+        "world_model_updates": args.world_model_updates,
         "gate_used": not args.no_gate,
         "exploration": args.exploration,
         "risk_share": args.risk_share,

@@ -48,7 +48,7 @@ class EpisodeEncoder:
 
         `scramble`: also compute latents with wrong previous actions.
         """
-        self._bundle, self._feature, self._scramble = bundle, feature, scramble
+        self.bundle, self._feature, self._scramble = bundle, feature, scramble
         self._rng = np.random.default_rng((seed, 5))
 
     def encode(self, episodes: Iterable[Episode]) -> Iterator[Seen]:
@@ -64,7 +64,7 @@ class EpisodeEncoder:
 
     def latents(self, images: Sequence[NDArray[np.uint8]], actions: Sequence[NDArray[np.float32]]) -> _Lanes:
         """Latents of lanes with frames (T + 1, H, W, C) and effective actions (T, A)."""
-        network, manifest = self._bundle.networks[ENCODER], self._bundle.manifest
+        network, manifest = self.bundle.networks[ENCODER], self.bundle.manifest
         count, longest = len(images), max(len(i) for i in images)
         state = np.zeros((count, manifest.latent.state_size), np.float32)
         latent = [np.zeros((len(i), manifest.latent.size), np.float32) for i in images]
@@ -90,7 +90,7 @@ class EpisodeEncoder:
         return _Lanes(latent, wrong)
 
     def _block(self, episodes: Sequence[Episode]) -> Iterator[Seen]:
-        manifest = self._bundle.manifest
+        manifest = self.bundle.manifest
         spec, adapter = manifest.image, manifest.adapter
         actions = [adapter.effective(e.actions) for e in episodes]
         images = [
@@ -104,7 +104,7 @@ class EpisodeEncoder:
         ]
         lanes = self.latents(images, actions)
         for k, episode in enumerate(episodes):
-            offline = self._bundle.networks[POLICY].run({"latent": lanes.latent[k]})["actions"][:, 0]
+            offline = self.bundle.networks[POLICY].run({"latent": lanes.latent[k]})["actions"][:, 0]
             cont = np.ones(len(episode), np.float32)
             cont[-1] = 0.0 if episode.terminated else 1.0
             margin = np.full(len(episode) + 1, np.nan, np.float32)
@@ -148,6 +148,10 @@ class Pool:
         while self.steps > self._most and len(self._episodes) > 1:
             self.steps -= len(self._episodes.pop(0).action)
         self._flat = {}
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._episodes, self.steps, self._flat = [], 0, {}
 
     def draw(self, rows: NDArray[np.int64]) -> dict[str, Tensor]:
         """Transitions by number, 0 .. steps - 1; names as `Transitions.draw` has them, and `offline_next`."""

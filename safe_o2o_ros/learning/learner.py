@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import io
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,7 @@ class Learner:
         self._read: Unpacked = unpack(directory, self.manifest)
         torch.manual_seed(settings.seed)
         self.agent = _agent(self._read)
-        encoder = EpisodeEncoder(self.bundle, self._read.feature, not self._read.sees_percept, settings.seed)
-        self._encoder = encoder
+        self._encoder = self._encoder_of(self.bundle)
         self.recorded, self.own = Pool(), Pool()
         config = PretrainConfig("online", settings.seed, model=self._read.config, agent=settings.agent())
         replay = Replay(self.recorded, self.own, settings.share)
@@ -117,16 +116,41 @@ class Learner:
         Raises StoreError where `store` is none.
         """
         reader = EpisodeReader(store)
-        key = f"{store.absolute()}, {len(reader)} episodes, {self.manifest.files[ENCODER]}"
-        place = self.work / "recorded.pt"
-        state = checkpoint.load(place)
+        key = self._key(store, len(reader))
+        state = checkpoint.load(self._recorded)
         if state is None or state["key"] != key:
             seen = list(self._encoder.encode(reader))
             state = {"key": key, "seen": [vars(one) for one in seen]}
-            checkpoint.save(place, state)
+            checkpoint.save(self._recorded, state)
         for one in state["seen"]:
             self.recorded.add(Seen(**one))
         return self.recorded.steps
+
+    def adopt(self, bundle: Bundle) -> None:
+        """From now on see by the encoder of `bundle` (learning/tuned_encoder.py), and package it too."""
+        self._encoder = self._encoder_of(bundle)
+
+    def replace(self, store: Path, recorded: Sequence[Seen], own: Sequence[Seen]) -> None:
+        """All episodes anew, as the adopted encoder sees them; `store` holds the recorded ones."""
+        self.recorded.clear()
+        self.own.clear()
+        for pool, episodes in ((self.recorded, recorded), (self.own, own)):
+            for seen in episodes:
+                pool.add(seen)
+        key = self._key(store, len(EpisodeReader(store)))
+        checkpoint.save(self._recorded, {"key": key, "seen": [vars(one) for one in recorded]})
+
+    def _encoder_of(self, bundle: Bundle) -> EpisodeEncoder:
+        read = self._read
+        return EpisodeEncoder(bundle, read.feature, not read.sees_percept, self.settings.seed)
+
+    @property
+    def _recorded(self) -> Path:
+        return self.work / "recorded.pt"
+
+    def _key(self, store: Path, episodes: int) -> str:
+        """Of latents kept on disk: whose they are, and who made them."""
+        return f"{store.absolute()}, {episodes} episodes, {self._encoder.bundle.manifest.files[ENCODER]}"
 
     def add(self, episodes: Iterable[Episode]) -> int:
         """Take in the robot's own episodes; returns their steps, all that are kept."""
@@ -161,6 +185,7 @@ class Learner:
         round_weights(agent)
         source = self.bundle.path
         files = {name: (source / name).read_bytes() for name in self.manifest.files}
+        files[ENCODER] = (self._encoder.bundle.path / ENCODER).read_bytes()
         files[POLICY] = self._policy(agent)
         if self.settings.safety_learns:
             files[SAFETY] = self._safety(agent)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from support.tiny_store import write_tiny_store
 
+from safe_o2o_ros.bundle import ENCODER, sha256
 from safe_o2o_ros.cli import finetune_worker
 from safe_o2o_ros.cli.finetune_record import paired
 from safe_o2o_ros.cli.main import main
+from safe_o2o_ros.resources import share_path
 
 
 def _command(out: Path, offline: Path, episodes: int) -> list[str]:
@@ -46,6 +48,18 @@ def test_a_run_and_its_continuation(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert second["tuning"]["episodes"][0] == first["tuning"]["episodes"][0]
     assert 5001 in driven and 22_000 not in driven  # held-out episodes are kept
     assert len(second["tuning"]["frozen"]) == 2
+
+
+def test_the_world_model_learns_too_where_it_is_told_to(tmp_path: Path) -> None:
+    write_tiny_store(tmp_path / "offline", (40, 20))
+    out = tmp_path / "run"
+    told = [*_command(out, tmp_path / "offline", 1), "--world-model-updates", "2", "--no-gate"]
+    assert main(told) == 0
+    record = json.loads((out / "record.json").read_text())
+    assert record["world_model_updates"] == 2
+    own = sha256(share_path("models", "point_goal1") / ENCODER)
+    assert sha256(out / "bundle-001" / ENCODER) != own  # which drives the evaluation
+    assert record["tuned"] == "bundle-001"
 
 
 def test_differences_are_of_the_same_scenes() -> None:
