@@ -25,6 +25,8 @@ __all__ = ["DeployOptions", "Graph", "NodeSpec", "arguments", "deployment", "opt
 
 PACKAGE = "safe_o2o_ros"
 _TASK = "PointGoal1"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+"""For every process: networks run on one thread each; spinning pools would take their neighbours' cores."""
 USER_ERROR = 2
 """Exit code of a node that was started wrongly: restarting it cannot help, so it ends the graph."""
 
@@ -105,7 +107,7 @@ def deployment(options: DeployOptions) -> Graph:
         namespace=options.namespace,
         params_file=params_file.absolute(),
         log_level=options.log_level,
-        environment=_environment(),
+        environment=dict(ONE_THREAD),
     )
 
 
@@ -231,11 +233,6 @@ def _rviz_config(options: DeployOptions) -> str:
     if not path.is_file():
         raise UsageError(f"the RViz configuration '{path}' does not exist: check rviz_config")
     return str(path.absolute())
-
-
-def _environment() -> dict[str, str]:
-    # Networks run on one thread each; spinning pools would take the cores from their neighbours.
-    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
 def _check_robot(base: Base, manifest: Manifest | None) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from safe_o2o_ros.cli.rc_car_numbers import Fold, summary
 from safe_o2o_ros.cli.training import Report, bars, overrides_of
 from safe_o2o_ros.data import EpisodeReader
+from safe_o2o_ros.data.store import is_store
 from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.robot import RobotAdapter
 
@@ -125,7 +126,7 @@ def imported(folder: Path, out: Path, shift: bool) -> Path:
     """The store of both segments; what is in it already stays. Raises UsageError where it is another one."""
     from safe_o2o_ros.cli import import_data, import_options
 
-    there = list(EpisodeReader(out).metadata()) if any(out.glob("*.seg")) else []
+    there = list(EpisodeReader(out).metadata()) if is_store(out) else []
     if any((m["shifted_s"] > 0.0) != shift for m in there):
         raise UsageError(f"{out} was imported with another --no-shift: choose another --out")
     parser = argparse.ArgumentParser()

@@ -11,11 +11,10 @@ from typing import Any
 
 from safe_o2o_ros.cli.bench_soak import resident_mb, trend
 from safe_o2o_ros.errors import GraphError
-from safe_o2o_ros.graph import PACKAGE, Graph, NodeSpec
+from safe_o2o_ros.graph import ONE_THREAD, PACKAGE, Graph, NodeSpec
 from safe_o2o_ros.processes import Processes
 
 WIDTH, HEIGHT, RATE_HZ = 640, 480, 30.0
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 _CAMERA, _OTHERS = "/front/image_raw/compressed", ("/executed_cmd", "/reward", "/bumper")
 _RECORDER = "recorder_node"
 
@@ -27,7 +26,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="safe-o2o-record-", dir=args.out) as folder:
         out = Path(folder) / "takes"
         given = {"out": str(out), "cameras": ["front"], "images": "jpeg", "min_free_gigabytes": 0.0}
-        graph = Graph((NodeSpec(_RECORDER, PACKAGE, _RECORDER, given),), "", None, "warn", _ENVIRONMENT)
+        graph = Graph((NodeSpec(_RECORDER, PACKAGE, _RECORDER, given),), "", None, "warn", dict(ONE_THREAD))
         samples: list[tuple[float, float, float]] = []
         sent: list[dict[str, int]] = []
 

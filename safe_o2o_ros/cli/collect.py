@@ -18,6 +18,7 @@ import safe_o2o_ros
 from safe_o2o_ros.cli.collect_worker import Collected, Job, collect_episode, make_env
 from safe_o2o_ros.cli.pool import parallel
 from safe_o2o_ros.data import EpisodeReader, EpisodeWriter, Manifest, read_manifest
+from safe_o2o_ros.data.store import is_store
 from safe_o2o_ros.errors import StoreError, UsageError, WorkerError
 from safe_o2o_ros.sim.demonstrators import KINDS, default_mix, kind_of, parse_mix
 from safe_o2o_ros.sim.tasks import task_spec
@@ -140,7 +141,7 @@ def mix_of(args: argparse.Namespace) -> dict[str, float]:
 
 def stored_seeds(directory: Path) -> set[int]:
     """Seeds of the intact episodes of a store; empty when there is no store yet."""
-    if not any(directory.glob("*.seg")):
+    if not is_store(directory):
         return set()
     return {int(meta["seed"]) for meta in EpisodeReader(directory).metadata() if "seed" in meta}
 

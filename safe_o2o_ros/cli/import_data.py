@@ -32,6 +32,7 @@ from safe_o2o_ros.data.import_report import report
 from safe_o2o_ros.data.recorded_delay import actuation_delay
 from safe_o2o_ros.data.recorded_episodes import episodes
 from safe_o2o_ros.data.rows import Columns, columns_of, from_rows
+from safe_o2o_ros.data.store import is_store
 from safe_o2o_ros.data.tracks import Recording
 from safe_o2o_ros.data.tub import DELETED, is_tub, read_tub
 from safe_o2o_ros.errors import RecordingError, StoreError, UsageError
@@ -250,7 +251,7 @@ def store(args: argparse.Namespace, recording: Recording, imported: Imported, ad
 
 def _refuse_twice(out: Path, source: str) -> None:
     """Raise StoreError where the store already holds this recording: the same drive must not count double."""
-    if any(out.glob("*.seg")) and any(m.get("source") == source for m in EpisodeReader(out).metadata()):
+    if is_store(out) and any(m.get("source") == source for m in EpisodeReader(out).metadata()):
         raise StoreError(f"{out} already holds the episodes of {source}: choose another --out")
 
 

@@ -13,6 +13,7 @@ from safe_o2o_ros.cli import import_data, import_options
 from safe_o2o_ros.data import EpisodeReader
 from safe_o2o_ros.data.bags import is_bag, origin
 from safe_o2o_ros.data.recorded_episodes import amounts
+from safe_o2o_ros.data.store import is_store
 from safe_o2o_ros.data.takes import is_being_recorded
 from safe_o2o_ros.errors import RecordingError, UsageError
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace, takes: list[Path], console: Console) -> int:
         raise UsageError(
             f"{args.source} holds {len(takes)} takes: give --out for the store, or one take for a report"
         )
-    known = [m.get("source") for m in EpisodeReader(args.out).metadata()] if _is_store(args.out) else []
+    known = [m.get("source") for m in EpisodeReader(args.out).metadata()] if is_store(args.out) else []
     period_s = args.period or (EpisodeReader(args.out).manifest.period_s if known else None)
     steps = episodes = 0
     for take in takes:
@@ -66,7 +67,3 @@ def run(args: argparse.Namespace, takes: list[Path], console: Console) -> int:
     if not episodes and not known:
         raise RecordingError(f"no take of {args.source} gives an episode: import one alone for its report")
     return 0
-
-
-def _is_store(path: Path) -> bool:
-    return any(path.glob("*.seg"))

@@ -9,6 +9,26 @@ from typing import Any
 from safe_o2o_ros.errors import StoreError
 
 
+def report_folder(asked: Path | None, name: str) -> Path:
+    """Make the folder of a run: `asked`, or the next free runs/NAME-N. Raises StoreError."""
+    try:
+        if asked is not None:
+            asked.mkdir(parents=True, exist_ok=True)
+            return asked
+        number = 1
+        while True:
+            out = Path("runs", f"{name}-{number}")
+            try:
+                out.mkdir(parents=True)
+                return out
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise StoreError(
+            f"the report's folder cannot be made ({error}): give another one with --out"
+        ) from error
+
+
 def write_json(path: Path, content: dict[str, Any] | list[dict[str, Any]], what: str) -> None:
     """Write `content`, called `what` in the message of the StoreError raised where that fails."""
     try:

@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from safe_o2o_ros.cli.extras import BAGS, INFERENCE, ROS, require
+from safe_o2o_ros.cli.output import report_folder
 from safe_o2o_ros.cli.replay_source import Source, source_of
 from safe_o2o_ros.data.bag_recording import read_bag
 from safe_o2o_ros.data.driven import Driven, driven
@@ -189,22 +190,13 @@ def _set(values: dict[str, str | None]) -> None:
 
 
 def _output_folder(asked: Path | None) -> Path:
-    """Make the folder of this run. Raises StoreError."""
+    """Make the folder of this run, without an older report in it. Raises StoreError."""
+    out = report_folder(asked, "replay")
     try:
-        if asked is not None:
-            asked.mkdir(parents=True, exist_ok=True)
-            for name in ("replay.json", "replay.png", "index.html", "frames.npz"):
-                (asked / name).unlink(missing_ok=True)
-            return asked
-        number = 1
-        while True:
-            out = Path("runs", f"replay-{number}")
-            try:
-                out.mkdir(parents=True)
-                return out
-            except FileExistsError:
-                number += 1
+        for name in ("replay.json", "replay.png", "index.html", "frames.npz"):
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"the report's folder cannot be made ({error}): give another one with --out"
         ) from error
+    return out

@@ -11,9 +11,10 @@ from typing import Any
 from safe_o2o_ros.cli import import_data, import_options
 from safe_o2o_ros.data import EpisodeReader
 from safe_o2o_ros.data.bag_messages import IMAGES
-from safe_o2o_ros.data.bags import Bag, BagDamagedError, is_bag, origin
+from safe_o2o_ros.data.bags import is_bag, open_bag, origin
 from safe_o2o_ros.data.export_bag import CAMERA_TOPICS, write_bag
 from safe_o2o_ros.data.import_report import topic_report
+from safe_o2o_ros.data.store import is_store
 from safe_o2o_ros.errors import BundleMismatchError, RecordingError, UsageError
 from safe_o2o_ros.manifest import Manifest
 from safe_o2o_ros.perception.shaping import CENTRE, Shape
@@ -46,7 +47,7 @@ def source_of(args: argparse.Namespace, manifest: Manifest, scratch: Path) -> So
     if not is_bag(path):
         if args.camera or args.command_topic:
             raise UsageError(f"{path} is no bag and has no topics: leave out --camera and --command")
-        if not (path.is_dir() and any(path.glob("*.seg"))):
+        if not is_store(path):
             converted = _import(path, manifest, crop, args.column, scratch / "store")
             path = scratch / "store"
         path = _export(path, scratch / "bag")
@@ -119,9 +120,5 @@ def _topics(
 
 def _kinds(path: Path) -> dict[str, str]:
     """Topic -> type."""
-    try:
-        with Bag(path) as bag:
-            return {topic.name: topic.kind for topic in bag.topics.values()}
-    except BagDamagedError:
-        with Bag(path, salvage=True) as bag:
-            return {topic.name: topic.kind for topic in bag.topics.values()}
+    with open_bag(path) as bag:
+        return {topic.name: topic.kind for topic in bag.topics.values()}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from safe_o2o_ros.cli.output import write_json
-from safe_o2o_ros.errors import StoreError, UsageError
+from safe_o2o_ros.cli.output import report_folder, write_json
+from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.graph import DeployOptions, default_bundle, deployment
 
 _TOP_SIZE = 256
@@ -51,7 +51,7 @@ class _Checked:
 def run(args: argparse.Namespace) -> int:
     """Check everything, drive, collect, report."""
     checked = _check(args)
-    out = _output_folder(args)
+    out = report_folder(args.out, f"sim-{args.task}")
     from rich.console import Console
 
     from safe_o2o_ros.domain import private_domain
@@ -136,26 +136,6 @@ def _check(args: argparse.Namespace) -> _Checked:
             f"({', '.join(task.robot.cameras)}): choose another bundle"
         )
     return _Checked(path, manifest.version, manifest.action_repeat, FILTER_MODES[args.filter].value)
-
-
-def _output_folder(args: argparse.Namespace) -> Path:
-    """Make the folder of this run. Raises StoreError."""
-    try:
-        if args.out is not None:
-            args.out.mkdir(parents=True, exist_ok=True)
-            return Path(args.out)
-        number = 1
-        while True:
-            out = Path("runs", f"sim-{args.task}-{number}")
-            try:
-                out.mkdir(parents=True)
-                return out
-            except FileExistsError:
-                number += 1
-    except OSError as error:
-        raise StoreError(
-            f"the report's folder cannot be made ({error}): give another one with --out"
-        ) from error
 
 
 @contextmanager

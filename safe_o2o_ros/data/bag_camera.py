@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from safe_o2o_ros.data.bag_messages import IMAGES, drop_reason, header_ns, image_of
-from safe_o2o_ros.data.bags import Bag, BagDamagedError
+from safe_o2o_ros.data.bags import BagDamagedError, open_bag
 from safe_o2o_ros.errors import FrameError, RecordingError
 from safe_o2o_ros.perception.camera_model import CameraModel
 from safe_o2o_ros.types import ImageArray
@@ -27,10 +27,7 @@ class BagCamera:
 
         A damaged bag is read as far as it goes. Raises RecordingError where there is none, or no such topic.
         """
-        try:
-            self._bag = Bag(path)
-        except BagDamagedError:
-            self._bag = Bag(path, salvage=True)
+        self._bag = open_bag(path)
         self.problem = "; ".join(self._bag.notes)
         with_images = {t.name: t for t in self._bag.topics.values() if t.kind in IMAGES}
         try:
@@ -72,7 +69,7 @@ class BagCamera:
 
     def close(self) -> None:
         """Close the file."""
-        self._bag.__exit__(None, None, None)
+        self._bag.close()
 
 
 def _only(names: Collection[str], camera: str, path: Path) -> str:

@@ -148,7 +148,19 @@ class Bag:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         self._stack.close()
+
+
+def open_bag(path: Path) -> Bag:
+    """A bag by its index or, where that is damaged, as far as it goes. Raises RecordingError."""
+    try:
+        return Bag(path)
+    except BagDamagedError:
+        return Bag(path, salvage=True)
 
 
 def is_bag(path: Path) -> bool:

@@ -193,6 +193,11 @@ class EpisodeReader:
             yield found
 
 
+def is_store(directory: Path) -> bool:
+    """Whether there is a segment store with something in it."""
+    return directory.is_dir() and any(directory.glob("*.seg"))
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Raises StoreError when there is none or it is not readable."""
     path = directory / "manifest.json"
