@@ -111,8 +111,8 @@ def run(args: argparse.Namespace) -> int:
         from safe_o2o_ros.learning.tuned_encoder import TunedEncoder
 
         encoder = TunedEncoder(learner.bundle, args.out, args.world_model_updates, learner.settings.seed)
-        if encoder.bundle is not None:
-            learner.adopt(encoder.bundle)
+        if (tuned := encoder.bundle) is not None:
+            learner.adopt(tuned)
     console.print(f"{manifest.version} learns on {args.task}, variant {args.variant or 'default'}")
     steps = learner.record(offline)
     if tuning.episodes:

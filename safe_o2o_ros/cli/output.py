@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safe_o2o_ros.errors import StoreError
 
 
-def report_folder(asked: Path | None, name: str) -> Path:
-    """Make the folder of a run: `asked`, or the next free runs/NAME-N. Raises StoreError."""
+def report_folder(asked: Path | None, name: str, stale: Sequence[str] = ()) -> Path:
+    """Make the folder of a run: `asked`, without the files `stale`, or the next free runs/NAME-N.
+
+    Raises StoreError.
+    """
     try:
         if asked is not None:
             asked.mkdir(parents=True, exist_ok=True)
+            for file in stale:
+                (asked / file).unlink(missing_ok=True)
             return asked
         number = 1
         while True:

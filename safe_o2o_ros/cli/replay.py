@@ -21,7 +21,7 @@ from safe_o2o_ros.data.bag_recording import read_bag
 from safe_o2o_ros.data.driven import Driven, driven
 from safe_o2o_ros.data.topic_map import TopicMap
 from safe_o2o_ros.data.tracks import Recording
-from safe_o2o_ros.errors import StoreError, UsageError
+from safe_o2o_ros.errors import UsageError
 from safe_o2o_ros.graph import PACKAGE, DeployOptions, Graph, NodeSpec, deployment
 from safe_o2o_ros.manifest import Manifest
 from safe_o2o_ros.perception.shaping import WHOLE, Shape
@@ -30,6 +30,8 @@ from safe_o2o_ros.types import Mode
 _PROBE, _CAMERAS = "replay_probe", "camera_node"
 _USED = ("bundle", "task", "base", "params_file", "log_level")
 """Launch arguments that say something about a replay."""
+_REPORT = ("replay.json", "replay.png", "index.html", "frames.npz")
+"""What a report is made of: an older one in the same folder goes first."""
 _APART = {"ROS_DOMAIN_ID": None, "ROS_STATIC_PEERS": None, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace, launch: dict[str, str]) -> int:
             source = source_of(args, manifest, scratch)
             recording, plan = _read(source, manifest)
         graph = _graph(launch, manifest, source, plan, scratch)
-        out = _output_folder(args.out)
+        out = report_folder(args.out, "replay", _REPORT)
         with (out / "nodes.log").open("w", encoding="utf-8") as log, console.status("starting") as status:
             _play(graph, log, status.update)
         found = json.loads((scratch / "found.json").read_text(encoding="utf-8"))
@@ -187,16 +189,3 @@ def _set(values: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _output_folder(asked: Path | None) -> Path:
-    """Make the folder of this run, without an older report in it. Raises StoreError."""
-    out = report_folder(asked, "replay")
-    try:
-        for name in ("replay.json", "replay.png", "index.html", "frames.npz"):
-            (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"the report's folder cannot be made ({error}): give another one with --out"
-        ) from error
-    return out

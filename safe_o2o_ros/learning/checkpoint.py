@@ -41,6 +41,13 @@ def load(path: Path) -> dict[str, Any] | None:
     return state
 
 
+def store(
+    path: Path, modules: Mapping[str, nn.Module | torch.optim.Optimizer], progress: Mapping[str, Any]
+) -> None:
+    """Write the states of `modules` by name and `progress` beside them, atomically: what `restore` reads."""
+    save(path, {**{name: module.state_dict() for name, module in modules.items()}, **progress})
+
+
 def restore(path: Path, modules: Mapping[str, nn.Module | torch.optim.Optimizer]) -> dict[str, Any] | None:
     """Load the state at `path` into `modules` by name and return it; None if there is none.
 

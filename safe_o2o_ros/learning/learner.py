@@ -173,8 +173,7 @@ class Learner:
 
     def save(self) -> None:
         """Checkpoint: what `update` goes on from after a restart."""
-        state: dict[str, Any] = {name: m.state_dict() for name, m in self.phase.modules().items()}
-        checkpoint.save(self._checkpoint, {**state, "step": self.step})
+        checkpoint.store(self._checkpoint, self.phase.modules(), {"step": self.step})
 
     def package(self, directory: Path, metrics: dict[str, Any] | None = None) -> Manifest:
         """Write the candidate bundle of now. Raises BundleError where ONNX Runtime computes otherwise.

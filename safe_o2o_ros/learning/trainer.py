@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -90,8 +90,8 @@ def run_phase(
 
 
 def _save(path: Path, phase: Phase, step: int, clock: Clock) -> None:
-    state: dict[str, Any] = {name: m.state_dict() for name, m in phase.modules().items()}
-    checkpoint.save(path, {**state, "step": step, "cpu_s": clock.cpu_s, "wall_s": clock.wall_s})
+    progress = {"step": step, "cpu_s": clock.cpu_s, "wall_s": clock.wall_s}
+    checkpoint.store(path, phase.modules(), progress)
 
 
 def cosine(step: int, steps: int, warmup: int, high: float, low: float) -> float:

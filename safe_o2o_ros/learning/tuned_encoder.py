@@ -53,7 +53,8 @@ class TunedEncoder:
         torch.manual_seed(seed)
         self.model = WorldModel(config.model, config.scales)
         stored = StoredGraph(parent.path / ENCODER)
-        for prefix, module in _carried(stored, self.model):
+        self._carried = _carried(stored, self.model)
+        for prefix, module in self._carried:
             stored.load(prefix, module)
         self._reduced = config.precision == "bfloat16"
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=_RATE, eps=1e-7)
@@ -66,8 +67,7 @@ class TunedEncoder:
     @property
     def bundle(self) -> Bundle | None:
         """The parent with the newest encoder; None before the first `tune`."""
-        place = self.work / f"encoder-{self.step:06d}"
-        return load_bundle(place) if place.exists() else None
+        return load_bundle(self._place) if self._place.exists() else None
 
     def tune(self, recorded: Path, own: Path, updates: int) -> tuple[Bundle, list[Seen], list[Seen]]:
         """So many updates on windows of both stores; what came out, and both stores as it sees them.
@@ -84,11 +84,13 @@ class TunedEncoder:
         deployed = copy.deepcopy(self.model).eval()
         round_weights(deployed)
         made = self._bundle(deployed, stores[0])
-        checkpoint.save(
-            self._checkpoint, {**{n: m.state_dict() for n, m in self._modules().items()}, "step": self.step}
-        )
+        checkpoint.store(self._checkpoint, self._modules(), {"step": self.step})
         old, new = ([*_seen(deployed, store, made, self._seed)] for store in stores)
         return made, old, new
+
+    @property
+    def _place(self) -> Path:
+        return self.work / f"encoder-{self.step:06d}"
 
     @property
     def _checkpoint(self) -> Path:
@@ -98,12 +100,11 @@ class TunedEncoder:
         return {"model": self.model, "optimiser": self.optimiser}
 
     def _fit_heads(self, stores: list[Dataset]) -> None:
-        carried = [m for _, m in _carried(StoredGraph(self.parent.path / ENCODER), self.model)]
-        for module in carried:
+        for _, module in self._carried:
             module.requires_grad_(False)
         for number in range(self._heads_updates):
             self._update(stores, -1 - number, _HEADS_RATE)
-        for module in carried:
+        for _, module in self._carried:
             module.requires_grad_(True)
 
     def _update(self, stores: list[Dataset], number: int, rate: float) -> None:
@@ -132,10 +133,8 @@ class TunedEncoder:
         if stored.has("novelty."):
             stored.store("novelty.", fit_novelty(model, recorded, self._seed))
         files[ENCODER] = stored.to_bytes()
-        manifest = dataclasses.replace(self.parent.manifest, signature=None)
-        place = self.work / f"encoder-{self.step:06d}"
-        write_bundle(place, versioned(manifest, files), files)
-        made = load_bundle(place)
+        write_bundle(self._place, versioned(self.parent.manifest, files), files)
+        made = load_bundle(self._place)
         _check_parity(model, made, recorded)
         return made
 
