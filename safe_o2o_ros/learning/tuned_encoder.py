@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from safe_o2o_ros.bundle import ENCODER, POLICY, Bundle, load_bundle, versioned, write_bundle
-from safe_o2o_ros.errors import BundleError
+from safe_o2o_ros.errors import BundleError, StoreError
 from safe_o2o_ros.learning import checkpoint
 from safe_o2o_ros.learning.config import PROFILES, PretrainConfig
 from safe_o2o_ros.learning.dataset import Dataset, load_dataset
@@ -75,7 +75,13 @@ class TunedEncoder:
         Raises StoreError where a store holds no episode of _LENGTH steps, BundleError where ONNX Runtime
         computes otherwise than torch.
         """
-        stores = [load_dataset(place, _LENGTH) for place in (recorded, own)]
+        # Too short an episode for a window is none for the world model, but still one for the critics.
+        stores = [load_dataset(place, 1) for place in (recorded, own)]
+        for place, store in zip((recorded, own), stores, strict=True):
+            if store.length.max() < _LENGTH:
+                raise StoreError(
+                    f"no episode of {place} has the {_LENGTH} steps of a window: record longer ones"
+                )
         if self.step == 0:
             self._fit_heads(stores)
         for _ in range(updates):

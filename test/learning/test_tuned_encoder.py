@@ -12,7 +12,7 @@ from support.tiny_store import write_tiny_store
 
 from safe_o2o_ros.bundle import ENCODER, Bundle, load_bundle, sha256
 from safe_o2o_ros.data import EpisodeReader
-from safe_o2o_ros.errors import BundleError
+from safe_o2o_ros.errors import BundleError, StoreError
 from safe_o2o_ros.learning.experience import EpisodeEncoder
 from safe_o2o_ros.learning.learner import Learner, OnlineSettings
 from safe_o2o_ros.learning.tuned_encoder import TunedEncoder
@@ -78,6 +78,18 @@ def test_what_it_learned_is_packaged_and_gone_on_from(
     restarted.record(stores[0])
     rows = np.arange(44)
     assert torch.equal(restarted.recorded.draw(rows)["feature"], learner.recorded.draw(rows)["feature"])
+
+
+def test_an_episode_shorter_than_a_window_is_kept_for_the_critics(
+    parent: Bundle, stores: tuple[Path, Path], tmp_path: Path
+) -> None:
+    write_tiny_store(tmp_path / "short", (18, 9), first_seed=70)
+    tuned = TunedEncoder(parent, tmp_path / "work", heads_updates=1)
+    _, _, own = tuned.tune(stores[0], tmp_path / "short", updates=1)
+    assert [len(seen.action) for seen in own] == [18, 9]
+    write_tiny_store(tmp_path / "shorter", (9,), first_seed=80)
+    with pytest.raises(StoreError, match="the 16 steps of a window"):
+        tuned.tune(stores[0], tmp_path / "shorter", updates=1)
 
 
 def test_a_bundle_of_unknown_origin_is_refused(parent: Bundle, tmp_path: Path) -> None:
