@@ -133,7 +133,9 @@ class FinetuneNode(ThinNode):
         status = None if self._worker is None else self._worker.status()
         level, text, values = finetune_report(self._joiner, self._recorder, status, self._last_id)
         _, _, frames = self._inputs.feed.report(now_s, 0.0, {})
-        values |= {**frames, **{f"refused_{topic}": n for topic, n in self._inputs.refused.items()}}
+        # Frames without a partner are no transitions: under one prefix they would upset the account.
+        values |= {f"frames_{name}": value for name, value in frames.items()}
+        values |= {f"refused_{topic}": n for topic, n in self._inputs.refused.items()}
         if level is Level.ERROR:
             self.get_logger().error(text, throttle_duration_sec=10.0)
         stamp_ns = self.get_clock().now().nanoseconds

@@ -84,7 +84,7 @@ def test_a_killed_recorder_and_a_full_disk_stop_no_motion(driving):
     assert np.isclose(commands(driving.out / "take_0001"), 0.3 * POINT.scale[0]).sum() > 5
     process = driving.nodes.process("recorder_node")
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-    driving.drive_until(lambda: driving.levels[-1] == 2, "the error")
+    driving.drive_until(lambda: driving.levels[-1:] == [2], "the error")
     driving.drive_on()
     assert process.poll() is None
     code, errors = driving.nodes.end("recorder_node", signal.SIGINT)
