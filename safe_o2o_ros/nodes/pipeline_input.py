@@ -64,7 +64,7 @@ class PipelineInput:
         try:
             speed = filter_messages.from_odometry(message, self._adapter, self._base_frame)
         except FrameError as error:
-            self._inbox.refuse_odom("frame")
+            self._inbox.refuse_odom("frame", time.monotonic())
             self._complain(str(error))
             return
         self._inbox.note_odom(speed, conversions.from_time(message.header.stamp), time.monotonic())

@@ -134,9 +134,9 @@ class Inbox:
         if self._freshness.note(ODOM, stamp_ns, now_s):
             self._odometry.note(speed, now_s)
 
-    def refuse_odom(self, problem: str) -> None:
+    def refuse_odom(self, problem: str, now_s: float) -> None:
         """Odometry came that cannot be used."""
-        self._odometry.refuse(problem)
+        self._odometry.refuse(problem, now_s)
 
     def refuse(self, reason: Reason, name: str, now_s: float) -> None:
         """An input came that must not be used.

@@ -11,6 +11,8 @@ from safe_o2o_ros.types import FloatArray, MeasuredSpeed
 
 PLAUSIBLE = 2.0
 """Multiple of the top speed beyond which a measurement is an error: downhill is faster than 1."""
+HELD_S = 0.5
+"""A wrong message is held against the next ones for so long: what alternates between both is wrong."""
 
 
 class OdometryCheck:
@@ -19,7 +21,7 @@ class OdometryCheck:
     def __init__(self, adapter: RobotAdapter) -> None:
         self._most = PLAUSIBLE * np.asarray(adapter.top_speed)
         self._speed: FloatArray | None = None
-        self._received_s = self._changed_s = -math.inf
+        self._received_s = self._changed_s = self._wrong_s = -math.inf
         self._wrong = ""
 
     def note(self, speed: FloatArray, now_s: float) -> None:
@@ -28,13 +30,15 @@ class OdometryCheck:
             self._changed_s = now_s
         self._speed, self._received_s = speed, now_s
         if not np.isfinite(speed).all():
-            self._wrong = "non_finite"
-        else:
-            self._wrong = "implausible" if (np.abs(speed) > self._most).any() else ""
+            self.refuse("non_finite", now_s)
+        elif (np.abs(speed) > self._most).any():
+            self.refuse("implausible", now_s)
+        elif now_s - self._wrong_s > HELD_S:
+            self._wrong = ""
 
-    def refuse(self, problem: str) -> None:
+    def refuse(self, problem: str, now_s: float) -> None:
         """The newest message cannot be used at all."""
-        self._wrong = problem
+        self._wrong, self._wrong_s = problem, now_s
 
     def problem(self, late: bool) -> str:
         """Why there is nothing to use: "missing", "stale", "non_finite", "implausible", ..., or ""."""
