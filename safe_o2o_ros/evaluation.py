@@ -236,7 +236,7 @@ def drive_episode(
     base = env.unwrapped
     period_ns = round(base.period_s * 1e9)
     recorder = EpisodeRecorder(seed, base.period_s)
-    stamp_ns, done = 0, False
+    stamp_ns, done, terminated = 0, False, False
     while not done:
         stamp_ns += period_ns
         if watch is not None:
@@ -251,4 +251,4 @@ def drive_episode(
         done = terminated or truncated
     if watch is not None:
         watch(observation)
-    return recorder.finish(info)
+    return recorder.finish(info, bool(terminated))

@@ -92,14 +92,13 @@ def drive(job: Job) -> Driven:
             sources.append(driver.proposal is not None and driver.proposal.source == "online")
 
     log = drive_episode(env, driver, job.seed, watch=watch)
-    terminated = log.success is True
     episode = Episode(
         images={c: np.stack([f[c] for f in frames]) for c in cameras},
         actions=log.executed.astype(np.float32),
         rewards=log.reward.astype(np.float32),
         costs=log.cost.astype(np.float32),
-        terminated=terminated,
-        truncated=not terminated,
+        terminated=log.terminated,
+        truncated=not log.terminated,
         metadata={
             "task": job.task,
             "seed": job.seed,

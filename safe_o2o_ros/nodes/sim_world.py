@@ -82,7 +82,7 @@ class SimWorld:
     def start_episode(self) -> None:
         """Reset with the next seed."""
         self.episode += 1
-        self._period = 0
+        self._period, self._terminated = 0, False
         self.reward = self.cost = 0.0
         observation, self._info = self._env.reset(seed=self.seed)
         self._recorder = EpisodeRecorder(self.seed, self.period_s)
@@ -98,14 +98,14 @@ class SimWorld:
 
     def step(self, action: FloatArray) -> Outcome:
         """Hold a raw action (A,) for one control period."""
-        observation, reward, terminated, truncated, self._info = self._env.step(action)
+        observation, reward, self._terminated, truncated, self._info = self._env.step(action)
         cost = float(self._info["cost"])
         self._period += 1
         self.reward += float(reward)
         self.cost += cost
         self._recorder.outcome(float(reward), cost)
         ending = ""
-        if terminated:
+        if self._terminated:
             ending = "success" if self._info.get("success") else "failure"
         elif truncated or self._period >= self.periods:
             ending = "timeout"
@@ -117,7 +117,7 @@ class SimWorld:
 
     def log(self) -> EpisodeLog:
         """The record of the episode that just ended."""
-        return self._recorder.finish(self._info)
+        return self._recorder.finish(self._info, self._terminated)
 
     def close(self) -> None:
         """Free the graphics contexts."""

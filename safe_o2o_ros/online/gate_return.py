@@ -51,17 +51,17 @@ def check_critics(
         "score_gain": float(np.mean(np.concatenate([s.max(1) - s[:, 0] for s in scores]))),
         "online_share": float(np.mean(np.concatenate([s[:, 1] > s[:, 0] for s in scores]))),
     }
-    bias, limit = _bias(bundle, own, scores), bounds.bias
-    if bias is not None:
+    off, limit = bias(bundle, own, scores), bounds.bias
+    if off is not None:
         before = [h for h in old if h.own]
-        running = _bias(base, before, _scores(base, before)) or 0.0
-        measures |= {"score_bias": bias, "running_score_bias": running}
+        running = bias(base, before, _scores(base, before)) or 0.0
+        measures |= {"score_bias": off, "running_score_bias": running}
         # In a changed world the running bundle's critics are off too, and are no reason to keep it.
         limit = max(limit, min(abs(running), 2.0 * limit))
-        if abs(bias) > limit:
+        if abs(off) > limit:
             raise RefusedError(
                 Refusal.RETURN,
-                f"its critics are off by {bias:.1f} standard deviations of what the running policy really "
+                f"its critics are off by {off:.1f} standard deviations of what the running policy really "
                 f"earned (limit {limit:.1f}): train them longer",
             )
     if measures["score_gain"] < -bounds.score:
@@ -73,15 +73,16 @@ def _scores(bundle: Bundle, heard: Sequence[Heard]) -> list[NDArray[np.float32]]
     return [bundle.networks[POLICY].run({"latent": h.latent})["scores"] for h in heard]
 
 
-def _bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float32]]) -> float | None:
+def bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float32]]) -> float | None:
     """Mean of what the critics expect of the offline actor less what was earned; None: too short to tell."""
     norm = bundle.manifest.normalisation
     gamma, kappa, sigma = norm.get("gamma", 0.99), norm.get("kappa", 1.0), norm.get("return_std", 1.0)
     error = []
     for h, s in zip(own, scores, strict=True):
-        # Of the last periods too little of the return is known.
         returns = _discounted(h.reward - kappa * h.cost, gamma) / sigma
-        whole = max(0, len(returns) - round(2.0 / max(1.0 - gamma, 1e-3)))
+        # Where time ran out too little of the return of the last periods is known.
+        unknown = 0 if h.terminated else round(2.0 / max(1.0 - gamma, 1e-3))
+        whole = max(0, len(returns) - unknown)
         error.append(s[:whole, 0] - returns[:whole])
     errors = np.concatenate(error)
     return float(errors.mean()) if len(errors) else None

@@ -36,6 +36,8 @@ class Heard:
     """Risk threshold of the filter that drove; 1 where there was none."""
     own: bool
     """The running policy drove, not a demonstrator or an operator."""
+    terminated: bool
+    """The task itself ended the episode: nothing more would have been earned."""
 
 
 def hear(store: Path, bundle: Bundle, lanes: int = 16) -> list[Heard]:
@@ -97,6 +99,7 @@ def _through(episodes: Sequence[Episode], bundle: Bundle) -> list[Heard]:
             e.costs,
             float(e.metadata.get(ALLOWED, 1.0)),
             e.metadata.get(DRIVER) == "own",
+            e.terminated,
         )
         for k, e in enumerate(episodes)
     ]

@@ -15,7 +15,17 @@ from safe_o2o_ros.errors import StoreError
 
 _META = "meta"
 _IMAGE = "image/"
-_SCALARS = ("seed", "period_s", "goals", "control_steps", "success", "layout", "reason", "would")
+_SCALARS = (
+    "seed",
+    "period_s",
+    "goals",
+    "control_steps",
+    "success",
+    "layout",
+    "reason",
+    "would",
+    "terminated",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class EpisodeLog:
     """(T, H, W, 3) uint8 RGB view from above, or None."""
     would: list[str] = field(default_factory=list)
     """(T,) in mode shadow the reason that mode filter would have given, else ""; empty in old logs."""
+    terminated: bool = False
+    """The task itself ended the episode, and not the time; False in old logs."""
 
     def save(self, path: Path) -> None:
         """Write one .npz file without pickled objects. Raises StoreError."""

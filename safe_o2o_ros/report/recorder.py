@@ -53,8 +53,8 @@ class EpisodeRecorder:
         """What the period brought."""
         self._add(reward=reward, cost=cost)
 
-    def finish(self, info: Mapping[str, Any]) -> EpisodeLog:
-        """The complete log; `info`: what the environment said of the last step."""
+    def finish(self, info: Mapping[str, Any], terminated: bool) -> EpisodeLog:
+        """The complete log; `info`, `terminated`: what the environment said of the last step."""
         rows = self._rows
 
         def column(name: str, dtype: Any = np.float64) -> NDArray[Any]:
@@ -83,6 +83,7 @@ class EpisodeRecorder:
             images={camera: np.stack(frames) for camera, frames in self._images.items()},
             top=np.stack(self._top) if self._top else None,
             would=[str(r) for r in rows.get("would", [])],
+            terminated=terminated,
         )
 
     def _add(self, **values: Any) -> None:

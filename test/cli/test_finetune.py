@@ -50,6 +50,13 @@ def test_a_run_and_its_continuation(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(second["tuning"]["frozen"]) == 2
 
 
+def test_a_goal_that_was_reached_ends_the_episode_even_where_something_was_touched_on_the_way() -> None:
+    job = finetune_worker.Job("RoomNav", None, share_path("models", "room_nav"), "careless", 9004, False)
+    driven = finetune_worker.drive(job)
+    assert driven.record["success"] is False and driven.episode.costs.any()
+    assert driven.episode.terminated and not driven.episode.truncated
+
+
 def test_the_world_model_learns_too_where_it_is_told_to(tmp_path: Path) -> None:
     write_tiny_store(tmp_path / "offline", (40, 20))
     out = tmp_path / "run"

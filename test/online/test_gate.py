@@ -30,6 +30,8 @@ from safe_o2o_ros.learning.unpack import Names, StoredGraph, unpack
 from safe_o2o_ros.manifest import MANIFEST_NAME, read_manifest
 from safe_o2o_ros.online.gate import judge
 from safe_o2o_ros.online.gate_process import main as gate_main
+from safe_o2o_ros.online.gate_return import bias
+from safe_o2o_ros.online.held_out import Heard
 from safe_o2o_ros.online.verdict import Refusal, verdict_from_json
 from safe_o2o_ros.resources import share_path
 from safe_o2o_ros.signature import SigningKey, TrustedKey, write_keys
@@ -139,6 +141,20 @@ def test_critics_that_dream_of_the_return_are_refused(
     assert verdict.passed == passes
     assert verdict.refusal is (None if passes else Refusal.RETURN)
     assert np.sign(verdict.measures["score_bias"]) == np.sign(shift) or passes
+
+
+def test_what_was_earned_is_known_to_the_end_only_where_the_task_ended_the_episode() -> None:
+    bundle = load_bundle(RUNNING)
+    norm = bundle.manifest.normalisation
+    assert (norm["gamma"], norm["kappa"]) == (0.99, 1.0)
+    # Rewards 0, 0, 10 and a cost of 1 in the second step: returns 10 * 0.99^2 - 0.99, 9.9 - 1 and 10.
+    reward, cost = np.array([0, 0, 10], np.float32), np.array([0, 1, 0], np.float32)
+    nothing = np.zeros((3, 1), np.float32)
+    ended = Heard(nothing, nothing[:, 0], nothing, reward, cost, 1.0, True, True)
+    said = [np.full((3, 2), 1.0, np.float32)]
+    by_hand = 1.0 - (8.811 + 8.9 + 10.0) / 3.0 / norm["return_std"]
+    assert bias(bundle, [ended], said) == pytest.approx(by_hand, abs=1e-5)
+    assert bias(bundle, [dataclasses.replace(ended, terminated=False)], said) is None
 
 
 @pytest.mark.parametrize("name", ["risk", "surprise_stop", "pictures_stop"])
