@@ -74,7 +74,10 @@ def _scores(bundle: Bundle, heard: Sequence[Heard]) -> list[NDArray[np.float32]]
 
 
 def bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float32]]) -> float | None:
-    """Mean of what the critics expect of the offline actor less what was earned; None: too short to tell."""
+    """What the critics expect of the offline actor less what was earned, standard deviations of the return.
+
+    Mean over episodes of their means; None: all too short to tell.
+    """
     norm = bundle.manifest.normalisation
     gamma, kappa, sigma = norm.get("gamma", 0.99), norm.get("kappa", 1.0), norm.get("return_std", 1.0)
     error = []
@@ -83,9 +86,10 @@ def bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float
         # Where time ran out too little of the return of the last periods is known.
         unknown = 0 if h.terminated else round(2.0 / max(1.0 - gamma, 1e-3))
         whole = max(0, len(returns) - unknown)
-        error.append(s[:whole, 0] - returns[:whole])
-    errors = np.concatenate(error)
-    return float(errors.mean()) if len(errors) else None
+        if whole:
+            error.append(float(np.mean(s[:whole, 0] - returns[:whole])))
+    # Episodes are alike, periods are not: one in which the robot was stuck to the end outlasts ten others.
+    return float(np.mean(error)) if error else None
 
 
 def _discounted(rewards: NDArray[np.float32], gamma: float) -> NDArray[np.float64]:
