@@ -76,7 +76,7 @@ def _scores(bundle: Bundle, heard: Sequence[Heard]) -> list[NDArray[np.float32]]
 def bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float32]]) -> float | None:
     """What the critics expect of the offline actor less what was earned, standard deviations of the return.
 
-    Mean over episodes of their means; None: all too short to tell.
+    Median over episodes of their means; None: all too short to tell.
     """
     norm = bundle.manifest.normalisation
     gamma, kappa, sigma = norm.get("gamma", 0.99), norm.get("kappa", 1.0), norm.get("return_std", 1.0)
@@ -88,8 +88,9 @@ def bias(bundle: Bundle, own: Sequence[Heard], scores: Sequence[NDArray[np.float
         whole = max(0, len(returns) - unknown)
         if whole:
             error.append(float(np.mean(s[:whole, 0] - returns[:whole])))
-    # Episodes are alike, periods are not: one in which the robot was stuck to the end outlasts ten others.
-    return float(np.mean(error)) if error else None
+    # The median: one episode in which the robot was stuck to the end costs more than twenty others earn, no
+    # critic foresees it, and it says nothing of whether the critics are sane.
+    return float(np.median(error)) if error else None
 
 
 def _discounted(rewards: NDArray[np.float32], gamma: float) -> NDArray[np.float64]:

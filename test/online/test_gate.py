@@ -154,9 +154,15 @@ def test_what_was_earned_is_known_to_the_end_only_where_the_task_ended_the_episo
     said = [np.full((3, 2), 1.0, np.float32)]
     by_hand = 1.0 - (8.811 + 8.9 + 10.0) / 3.0 / norm["return_std"]
     assert bias(bundle, [ended], said) == pytest.approx(by_hand, abs=1e-5)
-    # One period of 0: an episode counts as an episode, however long.
-    short = dataclasses.replace(ended, latent=nothing[:1], reward=reward[:1], cost=cost[:1])
-    assert bias(bundle, [ended, short], [*said, said[0][:1]]) == pytest.approx((by_hand + 1.0) / 2, abs=1e-5)
+    # However long one is, and however much it cost: it is one episode of three.
+    stuck = dataclasses.replace(
+        ended,
+        latent=np.zeros((600, 1), np.float32),
+        reward=np.zeros(600, np.float32),
+        cost=np.ones(600, np.float32),
+    )
+    all_said = [*said, *said, np.full((600, 2), 1.0, np.float32)]
+    assert bias(bundle, [ended, ended, stuck], all_said) == pytest.approx(by_hand, abs=1e-5)
     assert bias(bundle, [dataclasses.replace(ended, terminated=False)], said) is None
 
 
