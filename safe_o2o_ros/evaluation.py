@@ -15,9 +15,12 @@ from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
+from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.safety.bundled import bundle_filter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs
-from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Latent, Mode, Proposal, Reason
+from safe_o2o_ros.safety.odometry import OdometryCheck
+from safe_o2o_ros.sim.odometry import body_twist
+from safe_o2o_ros.types import Decision, FloatArray, FrameSet, Latent, MeasuredSpeed, Mode, Proposal, Reason
 
 _NAN = float("nan")
 
@@ -49,6 +52,26 @@ class Driver(Protocol):
         ...
 
 
+class _Odometry:
+    """The speed that a base which obeys velocities measures, as the graph's filter hears it."""
+
+    def __init__(self, adapter: RobotAdapter) -> None:
+        self._adapter = adapter
+        self.reset()
+
+    def reset(self) -> None:
+        """An episode starts."""
+        self._check = OdometryCheck(self._adapter)
+
+    def measured(self, env: Any, stamp_ns: int) -> MeasuredSpeed | None:
+        """At the frame of `stamp_ns`; None of the benchmark's robots, which the filter's figures are for."""
+        if not self._adapter.obeys_velocity:
+            return None
+        twist = body_twist(env.unwrapped.privileged_state())
+        self._check.note(self._adapter.measured(twist), stamp_ns * 1e-9)
+        return self._check.measured(False, stamp_ns * 1e-9)
+
+
 class BundleDriver:
     """Encoder, policy and safety filter of a bundle, in the order of the graph."""
 
@@ -68,10 +91,12 @@ class BundleDriver:
         """The newest: who proposed, and what."""
         config = FilterConfig(mode=mode, brake_dt_s=manifest.period_s, risk_share=risk_share)
         self._filter = bundle_filter(bundle, config)
+        self._odometry = _Odometry(manifest.adapter)
         self.reset(0)
 
     def reset(self, seed: int) -> None:
         """See Driver; a bundle's answers do not depend on the seed."""
+        self._odometry.reset()
         self._state, self._policy_state = self._encoder.initial(), self._policy.initial()
         self._filter.reset()
         self._executed = self._filter.last_action
@@ -84,7 +109,10 @@ class BundleDriver:
         self.latent = latent
         self._policy_state, proposal = self._policy.step(self._policy_state, latent)
         self.proposal = proposal
-        decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
+        speed = self._odometry.measured(env, stamp_ns)
+        decision = self._filter.decide(
+            FilterInputs(enabled=True, latent=latent, proposal=proposal, speed=speed)
+        )
         self._executed = decision.action
         return Tick(proposal.action, decision, latent.surprise)
 
@@ -145,6 +173,7 @@ class GuardedDriver:
         self._encoder = RecurrentEncoder(bundle)
         config = FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s)
         self._filter = bundle_filter(bundle, config, threshold)
+        self._odometry = _Odometry(bundle.manifest.adapter)
         self.latent: Latent | None = None
         """The newest, None before the first."""
         self.reset(0)
@@ -152,6 +181,7 @@ class GuardedDriver:
     def reset(self, seed: int) -> None:
         """See Driver."""
         self._inner.reset(seed)
+        self._odometry.reset()
         self._state = self._encoder.initial()
         self._filter.reset()
         self._executed = self._filter.last_action
@@ -163,7 +193,10 @@ class GuardedDriver:
         self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
         self.latent = latent
         proposal = Proposal(stamp_ns, asked.nominal, "guarded")
-        decision = self._filter.decide(FilterInputs(enabled=True, latent=latent, proposal=proposal))
+        speed = self._odometry.measured(env, stamp_ns)
+        decision = self._filter.decide(
+            FilterInputs(enabled=True, latent=latent, proposal=proposal, speed=speed)
+        )
         self._executed = decision.action
         self._inner.executed(decision.action)
         return Tick(asked.nominal, decision, latent.surprise)

@@ -20,7 +20,8 @@ top speed); for a velocity base it is a velocity. The table, for an action (a0, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -83,6 +84,11 @@ class RobotAdapter:
         yield "wheels must be two channels", not self.wheels or self.action_dim == 2
 
     @property
+    def obeys_velocity(self) -> bool:
+        """Its twist really is a velocity, as of ROS bases; to the benchmark's robots it carries forces."""
+        return self.brake == "velocity" and not self.wheels and "linear.x" in self.action_names
+
+    @property
     def action_dim(self) -> int:
         """Number of action channels."""
         return len(self.action_names)
@@ -107,6 +113,14 @@ class RobotAdapter:
             left, right = effective[..., 0], effective[..., 1]
             effective = np.stack([0.5 * (left + right), 0.5 * (left - right)], axis=-1)
         return effective * np.asarray(self.top_speed, np.float64) * np.sign(self.scale)
+
+    def measured(self, twist: Mapping[str, float]) -> FloatArray:
+        """Measured Twist fields, m/s and rad/s, to the speed of each channel (A,) float32; NaN stays NaN.
+
+        A positive action is a negative twist where the scale is negative.
+        """
+        channels = zip(self.action_names, self.scale, strict=True)
+        return np.asarray([math.copysign(1.0, scale) * twist[name] for name, scale in channels], np.float32)
 
     def to_twist(self, raw: FloatArray) -> dict[str, float]:
         """Raw action, shape (A,), to Twist fields as Python floats, e.g. {"linear.x": 0.075}."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 
-import numpy as np
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
@@ -45,10 +43,8 @@ def from_odometry(message: Odometry, adapter: RobotAdapter, base_frame: str) -> 
             f"the odometry's twist is in the frame '{frame}', not '{base_frame}': set base_frame_id to it if "
             "both are the base, or else mend the driver"
         )
-    twist = message.twist.twist
-    speed = []
-    for name, scale in zip(adapter.action_names, adapter.scale, strict=True):
+    twist, fields = message.twist.twist, {}
+    for name in adapter.action_names:
         part, axis = name.split(".")
-        # A positive action is a negative twist where the scale is negative.
-        speed.append(math.copysign(1.0, scale) * float(getattr(getattr(twist, part), axis)))
-    return np.asarray(speed, np.float32)
+        fields[name] = float(getattr(getattr(twist, part), axis))
+    return adapter.measured(fields)

@@ -72,7 +72,8 @@ SPECS = (
     Spec(
         "use_odom",
         "auto",
-        "Measured speed from odom: where it comes, never, or brake without it. Lockstep uses none.",
+        "Measured speed from odom: where it comes, never, or brake without it. Lockstep uses it of bases "
+        "that obey velocities only.",
         choices=("auto", "never", "require"),
     ),
     Spec("odom_timeout", 0.5, "Age of odom beyond which it is not used, seconds.", 0.05, 10.0, dynamic=True),

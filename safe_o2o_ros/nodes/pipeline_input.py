@@ -29,8 +29,9 @@ class PipelineInput:
         *,
         base_frame: str,
         lockstep: bool,
+        odometry: bool,
     ) -> None:
-        """Lockstep listens to no odometry."""
+        """`odometry`: whether anybody asks for it."""
         self._node, self._inbox, self._adapter = node, inbox, adapter
         self._base_frame = base_frame
         self.clock_offsets_s: dict[str, float] = {}
@@ -38,9 +39,10 @@ class PipelineInput:
         pipeline = qos.pipeline(lockstep)
         node.create_subscription(Image, LATENT, self._on_latent, pipeline)
         node.create_subscription(TwistStamped, NOMINAL, self._on_nominal, pipeline)
-        if not lockstep:
-            # Best effort matches every driver; the next measurement comes soon.
-            node.create_subscription(Odometry, ODOM, self._on_odom, qos_profile_sensor_data)
+        if odometry:
+            # Best effort matches every driver; the next measurement comes soon. In lockstep every one counts.
+            profile = qos.series(True) if lockstep else qos_profile_sensor_data
+            node.create_subscription(Odometry, ODOM, self._on_odom, profile)
 
     def _on_latent(self, message: Image) -> None:
         try:

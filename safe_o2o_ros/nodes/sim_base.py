@@ -45,11 +45,14 @@ class SimBase:
         """A command was sent at `now_s`, seconds of a steady clock."""
         self._line.push(twist, now_s)
 
-    def drive(self, now_s: float, latency_s: float = 0.0) -> FloatArray:
-        """Raw action (A,) for the next period; commands arrive `latency_s` after they were sent."""
+    def drive(self, now_s: float, latency_s: float = 0.0, held: bool = False) -> FloatArray:
+        """Raw action (A,) for the next period; commands arrive `latency_s` after they were sent.
+
+        `held`: the base brakes instead.
+        """
         for sent_s, twist in self._line.due(now_s, latency_s):
             self._command, self._since_s = self._read(twist), sent_s + latency_s
-        if self._command is not None and now_s - self._since_s <= self._timeout_s:
+        if not held and self._command is not None and now_s - self._since_s <= self._timeout_s:
             action = self._command
         else:
             action = brake_action(self._adapter, self._estimate.speed, self._period_s)

@@ -40,6 +40,7 @@ FAULT_SPECS = (
     _spec("camera_latency", "Frames come late by this time, under the stamp of capture, seconds.", 0.0, 10.0),
     _spec("odom_freeze", "Odometry repeats its last values under new stamps."),
     _spec("action_latency", "The base gets commands late by this time, seconds.", 0.0, 10.0),
+    _spec("base_held", "Something holds the base: it stands, whatever it is told."),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from safe_o2o_ros.nodes.sim_frames import Frames, Motion, odometry
 from safe_o2o_ros.nodes.sim_transforms import SimTransforms
 from safe_o2o_ros.nodes.sim_world import Outcome, SimWorld
 from safe_o2o_ros.sim.faults import Faults, Shot
+from safe_o2o_ros.sim.odometry import body_twist
 
 
 class SimOutput:
@@ -33,14 +33,14 @@ class SimOutput:
         lockstep: bool,
         clock: bool,
     ) -> None:
-        """`lockstep` makes the frames reliable; `clock` publishes /clock; `faults`: what is wrong now."""
+        """`lockstep`: frames and odometry reliable; `clock`: publish /clock; `faults`: what is wrong now."""
         self._world, self._frames, self._faults = world, frames, faults
         self._clock = node.create_publisher(Clock, "/clock", qos.series(False)) if clock else None
         self.episode = node.create_publisher(String, "episode", qos.facts())
         self._cameras = SimCameras(node, world, frames, faults, lockstep)
         self.cameras = self._cameras.images
         """Publisher of the frames of every camera."""
-        self._odom = node.create_publisher(Odometry, "odom", qos.series(False))
+        self._odom = node.create_publisher(Odometry, "odom", qos.series(lockstep))
         self._reward = node.create_publisher(Float32, "reward", qos.series(False))
         self._cost = node.create_publisher(Float32, "cost", qos.series(False))
         self.outcomes = {"reward": self._reward, "cost": self._cost}
@@ -89,15 +89,14 @@ class SimOutput:
         """The robot's motion as the odometry has it."""
         if self._motion is None or not self._faults().odom_freeze:
             state = self._world.state()
-            cos, sin = math.cos(state.yaw), math.sin(state.yaw)
-            vx, vy = (float(v) for v in state.velocity)
+            twist = body_twist(state)
             self._motion = Motion(
                 x=float(state.position[0]),
                 y=float(state.position[1]),
                 z=self._world.base_height_m,
                 yaw=float(state.yaw),
-                forward=cos * vx + sin * vy,
-                left=cos * vy - sin * vx,
-                yaw_rate=float(state.yaw_rate),
+                forward=twist["linear.x"],
+                left=twist["linear.y"],
+                yaw_rate=twist["angular.z"],
             )
         return self._motion

@@ -94,7 +94,8 @@ class Realtime:
             self._over = False
             self._start_episode()
             return
-        action = self._base.drive(time.monotonic(), self._faults().action_latency)
+        faults = self._faults()
+        action = self._base.drive(time.monotonic(), faults.action_latency, faults.base_held)
         outcome = self._world.step(action)
         self._output.outcome(outcome)
         if outcome.ending:

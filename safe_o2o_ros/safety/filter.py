@@ -188,7 +188,8 @@ class SafetyFilter:
         self._dt_s = min(elapsed_s, period_s)
         if commit:
             self._speed.advance(self._last, elapsed_s, inputs.speed)
-            self._recovery.advance(self._last, self._dt_s, self._hindered, self._speed.measured)
+            odometry = inputs.speed.speed if inputs.speed is not None else None
+            self._recovery.advance(self._last, self._dt_s, self._hindered, self._speed.measured, odometry)
             self._strict_s = max(0.0, self._strict_s - self._dt_s)
         if inputs.latent is not None:
             self._bundles.follow(inputs.latent.version)
@@ -341,12 +342,15 @@ class SafetyFilter:
         recovery = self._recovery
         if recovery.stuck():
             recovery.begin(nominal, self._safer_side(candidates, estimate, nominal))
+        if recovery.exhausted and (recovery.obstructed or not certified[0]):
+            return 0, Reason.STUCK
         if certified[0] and not recovery.running:
             if recovery.exhausted:
                 recovery.reset()
             return 0, Reason.PASS
-        if recovery.exhausted:
-            return 0, Reason.STUCK
+        if recovery.retreating:
+            # Critics that let the robot come to where it is held know nothing of what holds it.
+            certified[:] = True
         if not certified.any():
             return _least_harm(estimate), Reason.ESCAPE
         target = recovery.wish() if recovery.running else candidates[0]

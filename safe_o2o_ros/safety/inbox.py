@@ -11,7 +11,7 @@ from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.safety.filter import FilterInputs, Refusal
 from safe_o2o_ros.safety.freshness import Freshness
 from safe_o2o_ros.safety.odometry import OdometryCheck
-from safe_o2o_ros.types import FloatArray, Latent, Mode, Proposal, Reason
+from safe_o2o_ros.types import FloatArray, Latent, MeasuredSpeed, Mode, Proposal, Reason
 
 LATENT, NOMINAL, OPERATOR = "latent", "cmd_vel_nominal", "cmd_vel_teleop"
 E_STOP, ODOM = "e_stop", "odom"
@@ -53,7 +53,8 @@ class InboxConfig:
     use_odom: str = "auto"
     """"auto", "never", or "require": brake without it."""
     patient: bool = False
-    """Simulated time stands still: no wall time is held against anyone, except for silence."""
+    """Simulated time stands still: no wall time is held against anyone, except for silence. Odometry is that
+    of the frame, and its clock the stamps."""
 
 
 class Inbox:
@@ -64,6 +65,7 @@ class Inbox:
         self._held = {config.version: config.latent_size} if config.version else {}
         self._freshness = Freshness(timeouts.by_input())
         self._odometry = OdometryCheck(adapter)
+        self._odom_ns: int | None = None
         self._operator: FloatArray | None = None
         self._operator_wrong_s = -np.inf
         self._pressed_s = -np.inf
@@ -132,7 +134,8 @@ class Inbox:
     def note_odom(self, speed: FloatArray, stamp_ns: int, now_s: float) -> None:
         """Odometry measured `speed` (A,), m/s and rad/s in base_link."""
         if self._freshness.note(ODOM, stamp_ns, now_s):
-            self._odometry.note(speed, now_s)
+            self._odom_ns = stamp_ns
+            self._odometry.note(speed, self._odom_s(now_s))
 
     def refuse_odom(self, problem: str, now_s: float) -> None:
         """Odometry came that cannot be used."""
@@ -147,7 +150,6 @@ class Inbox:
 
     def deadline(self, mode: Mode, enabled: bool, closing: bool, now_s: float) -> FilterInputs:
         """Everything the filter may know when time has passed."""
-        odom_late = self._freshness.is_late(ODOM, now_s)
         return FilterInputs(
             enabled,
             self._latent,
@@ -158,8 +160,18 @@ class Inbox:
             self._driving_operator(now_s),
             self._refused(mode, now_s),
             deadline=True,
-            speed=None if self._config.use_odom == "never" else self._odometry.measured(odom_late, now_s),
+            speed=None if self._config.use_odom == "never" else self._measured(now_s),
         )
+
+    def _measured(self, now_s: float) -> MeasuredSpeed | None:
+        return self._odometry.measured(self._odom_late(now_s), self._odom_s(now_s))
+
+    def _odom_late(self, now_s: float) -> bool:
+        return not self._config.patient and self._freshness.is_late(ODOM, now_s)
+
+    def _odom_s(self, now_s: float) -> float:
+        """The clock of odometry, seconds."""
+        return (self._odom_ns or 0) * 1e-9 if self._config.patient else now_s
 
     def is_due(self, inputs: FilterInputs) -> bool:
         """Whether a deadline's inputs are to be answered: a brake or an operator waits for nobody."""
@@ -176,6 +188,8 @@ class Inbox:
             return None
         if mode is not Mode.LIMITS_ONLY and (latent is None or latent.stamp_ns != proposal.stamp_ns):
             return None
+        if self._config.patient and self._config.use_odom != "never" and self._odom_ns != proposal.stamp_ns:
+            return None  # it was sent before the frame, and may still arrive after the answer to it
         self._answered_ns = proposal.stamp_ns
         self._freshness.note(_PAIR, None, now_s)
         inputs = replace(self.deadline(mode, enabled, closing, now_s), deadline=False)
@@ -185,7 +199,7 @@ class Inbox:
         """Why odometry is not used, or "" if it is."""
         if self._config.use_odom == "never":
             return "not used"
-        return self._odometry.problem(self._freshness.is_late(ODOM, now_s))
+        return self._odometry.problem(self._odom_late(now_s))
 
     def e_stop(self, now_s: float) -> str:
         """ "not used", "clear", "pressed" or "silent"."""

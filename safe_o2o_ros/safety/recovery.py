@@ -3,7 +3,8 @@
 A filter that answers with the nearest safe command stops a driver who insists, and there both stay. So
 after some time of standing the robot turns away to one side and drives on in the driver's direction, as far
 as that is certified; the next try goes to the other side and further (the doubling search of a line). After
-the last try it brakes and asks.
+the last try it brakes and asks. A robot that is held by what it does not see (safety/obstruction.py) first
+goes back where it came from.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_o2o_ros.robot import RobotAdapter
+from safe_o2o_ros.safety.obstruction import Obstruction
 from safe_o2o_ros.types import FloatArray
 
 _FORWARD, _TURN = "linear.x", "angular.z"
@@ -30,6 +32,8 @@ class RecoveryConfig:
     """Seconds of standing still under the filter's hand after which a try begins; inf = never."""
     still: float = 0.05
     """Share of what top speed would make in that time below which the robot stood still."""
+    back_s: float = 0.6
+    """Time of driving back from what holds the robot."""
     turn_rad: float = 0.9
     """Turn of the first try, radians."""
     turn_s: float = 1.5
@@ -47,6 +51,7 @@ class Phase(Enum):
     """Where a try is."""
 
     NONE = "none"
+    BACK = "back"
     TURN = "turn"
     DRIVE = "drive"
     EXHAUSTED = "exhausted"
@@ -62,13 +67,14 @@ class Recovery:
         if self._able:
             self._forward = adapter.action_names.index(_FORWARD)
             self._turn = adapter.action_names.index(_TURN)
+            self._obstruction = Obstruction(adapter, self._forward)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past: the robot was moved, or somebody else drives."""
         self.phase = Phase.NONE
         self._speed = np.zeros(self._adapter.action_dim)
-        self._way: deque[tuple[float, float, float, bool]] = deque()
+        self._way: deque[tuple[float, float, float, bool, float]] = deque()
         self._pose = np.zeros(3)
         self._time_s = 0.0
         self._free_s = 0.0
@@ -77,11 +83,24 @@ class Recovery:
         self._ahead = 1.0
         self._begun_s = 0.0
         self._begun_yaw = 0.0
+        self._pushed = 0.0
+        if self._able:
+            self._obstruction.reset()
 
     @property
     def running(self) -> bool:
         """A try runs."""
-        return self.phase in (Phase.TURN, Phase.DRIVE)
+        return self.phase in (Phase.BACK, Phase.TURN, Phase.DRIVE)
+
+    @property
+    def obstructed(self) -> bool:
+        """What the last try was about is something that no critic knows of."""
+        return self._pushed != 0.0
+
+    @property
+    def retreating(self) -> bool:
+        """It drives back from what holds it."""
+        return self.phase is Phase.BACK
 
     @property
     def exhausted(self) -> bool:
@@ -89,21 +108,36 @@ class Recovery:
         return self.phase is Phase.EXHAUSTED
 
     def advance(
-        self, executed: FloatArray, dt_s: float, hindered: bool, measured: NDArray[np.float64] | None
+        self,
+        executed: FloatArray,
+        dt_s: float,
+        hindered: bool,
+        measured: NDArray[np.float64] | None,
+        odometry: NDArray[np.floating] | None = None,
     ) -> None:
         """The raw action `executed` (A,) was in force for `dt_s` seconds; was it the filter's?
 
-        `measured` (A,): speed of each Twist field, m/s and rad/s, where it was measured.
+        `measured` (A,): speed of each Twist field, m/s and rad/s, where it was measured. `odometry`: the
+        same, believed or not.
         """
         if not self._able or not math.isfinite(self._config.stuck_s):
             return
         self._time_s += dt_s
-        self._move(executed, dt_s, measured)
+        pushed = self._obstruction.note(executed, dt_s, odometry)
+        self._move(executed, dt_s, measured if not pushed else np.zeros_like(self._speed))
         way, c = self._way, self._config
-        way.append((self._time_s, float(self._pose[0]), float(self._pose[1]), hindered))
+        way.append(
+            (self._time_s, float(self._pose[0]), float(self._pose[1]), hindered or pushed != 0, pushed)
+        )
         while way and self._time_s - way[0][0] > c.stuck_s + 1e-9:
             way.popleft()
-        if self.phase is Phase.TURN:
+        if self.phase is Phase.BACK and self._time_s - self._begun_s >= c.back_s:
+            # It does not ask for help while it still touches something.
+            if self._tries > c.attempts:
+                self.phase = Phase.EXHAUSTED
+            else:
+                self._begin_turn()
+        elif self.phase is Phase.TURN:
             turned = abs(self._pose[2] - self._begun_yaw)
             if turned >= c.turn_rad or self._time_s - self._begun_s >= c.turn_s:
                 self.phase, self._begun_s = Phase.DRIVE, self._time_s
@@ -117,7 +151,7 @@ class Recovery:
                 self._tries = 0
 
     def stuck(self) -> bool:
-        """It has stood still for the whole window, mostly under the filter's hand."""
+        """It has stood still for the whole window, mostly under the filter's hand or held by something."""
         c, way = self._config, self._way
         if self.phase is not Phase.NONE or not way or way[-1][0] - way[0][0] < 0.9 * c.stuck_s:
             return False
@@ -131,19 +165,30 @@ class Recovery:
         `side`: 1 to turn left first, -1 right; looked at in the first try of a row only.
         """
         self._free_s = 0.0
+        pushed = sum(w[4] for w in self._way)
+        self._pushed = float(np.sign(pushed)) if abs(pushed) >= 0.5 * len(self._way) else 0.0
         self._way.clear()
-        if self._tries >= self._config.attempts:
+        if self._tries >= self._config.attempts and not self._pushed:
             self.phase = Phase.EXHAUSTED
             return
         self._side = side if self._tries == 0 else -self._side
         self._ahead = -1.0 if self._adapter.steady_speed(nominal)[self._forward] < 0.0 else 1.0
         self._tries += 1
+        if self._pushed:
+            self._ahead = self._pushed
+            self.phase, self._begun_s = Phase.BACK, self._time_s
+        else:
+            self._begin_turn()
+
+    def _begin_turn(self) -> None:
         self.phase, self._begun_s, self._begun_yaw = Phase.TURN, self._time_s, float(self._pose[2])
 
     def wish(self) -> FloatArray:
         """The effective action (A,) of the try that runs."""
-        pace = self._config.pace
-        return self.effective(pace * self._ahead, 0.0) if self.phase is Phase.DRIVE else self.turning()
+        if self.phase is Phase.TURN:
+            return self.turning()
+        onwards = 1.0 if self.phase is Phase.DRIVE else -1.0
+        return self.effective(self._config.pace * self._ahead * onwards, 0.0)
 
     def turning(self) -> FloatArray:
         """The effective action (A,) that turns to the side of this try."""

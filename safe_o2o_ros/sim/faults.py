@@ -35,6 +35,8 @@ class Faults:
     """The odometry repeats its last values under new stamps."""
     action_latency: float = 0.0
     """Time by which the base gets commands late, seconds."""
+    base_held: bool = False
+    """Something holds the base: it brakes and stands, whatever it is told."""
 
     def hits(self, camera: str) -> bool:
         """Whether this camera has the faults of cameras."""
@@ -48,7 +50,7 @@ class Faults:
 
 
 NONE = Faults()
-TIMING = ("camera_drop", "camera_latency", "action_latency")
+TIMING = ("camera_drop", "camera_latency", "action_latency", "base_held")
 """Faults that take frames or commands away or move them in time."""
 
 

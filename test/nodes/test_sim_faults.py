@@ -184,6 +184,21 @@ def test_commands_in_a_slow_link_do_not_move_the_base_until_they_arrive(robot):
     robot.probe.until(lambda: speed() > 0.1, "a moving robot")
 
 
+def test_a_base_that_is_held_stands_whatever_it_is_told_and_its_odometry_says_so(robot):
+    def speed():
+        twist = robot.odom[-1].twist.twist
+        return float(np.hypot(twist.linear.x, twist.linear.y))
+
+    robot.action = (0.05, 0.0)
+    robot.probe.until(lambda: speed() > 0.1, "a moving robot")
+    robot.fail(base_held=True)
+    robot.probe.until(lambda: speed() < 0.02, "a standing robot")
+    robot.wait(robot.odom, 5)
+    assert speed() < 0.02
+    robot.clear()
+    robot.probe.until(lambda: speed() > 0.1, "a moving robot")
+
+
 def test_the_diagnostics_name_the_faults_that_are_on_and_the_pace(robot):
     robot.fail(camera_latency=0.25, odom_freeze=True)
     text, values = robot.health()

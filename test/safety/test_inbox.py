@@ -100,11 +100,27 @@ def test_a_latent_of_the_wrong_size_is_not_of_this_bundle() -> None:
 
 
 def test_in_lockstep_wall_time_is_held_against_nobody() -> None:
-    inbox = make(patient=True)
+    inbox = make(patient=True, use_odom="never")
     inbox.note_latent(latent(1), 0.0)
     inbox.note_proposal(proposal(math.nan, 0.0, 1), 5.0)
     question = asks(inbox, 5.0)
     assert question is not None and question.late_input == "" and question.refusal is None
+
+
+def test_in_lockstep_a_frame_is_answered_with_its_own_odometry_on_the_clock_of_the_stamps() -> None:
+    inbox = make(patient=True)
+    inbox.note_odom(raw(0.2), 10**9, 0.0)
+    period(inbox, 10**9, 7.0)
+    question = asks(inbox, 99.0)
+    assert question is not None and question.speed is not None
+    assert (question.speed.age_s, question.speed.still_s) == (0.0, 0.0)
+    period(inbox, 3 * 10**9, 100.0)
+    assert asks(inbox, 100.0) is None  # its odometry is on its way
+    inbox.note_odom(raw(0.2), 3 * 10**9, 200.0)
+    question = asks(inbox, 200.0)
+    assert question is not None and question.speed is not None
+    assert (question.speed.age_s, question.speed.still_s) == (0.0, 2.0)
+    assert asks(inbox, 201.0) is None  # once
 
 
 def test_a_deadline_answers_brakes_and_operators_and_else_leaves_it_to_the_policy() -> None:

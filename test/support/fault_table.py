@@ -288,6 +288,16 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
             words="action_latency",
         ),
         Fault(
+            "base is held",
+            "it stands, whatever it is told: a wheel hangs on something, or its own stop is pressed",
+            ANSWERS,
+            "`safety/state`: `recover` (it drives back and tries another way), at last `stuck`; sim_node",
+            simulate={"base_held": True},
+            reason="recover",
+            status="sim_node",
+            words="base_held",
+        ),
+        Fault(
             "base wants the other type",
             "a base listens for Twist where TwistStamped is sent",
             DRIVES,
