@@ -18,6 +18,7 @@ from safe_o2o_ros.errors import BundleMismatchError
 from safe_o2o_ros.evaluation import (
     BundleDriver,
     Driver,
+    GuardedDriver,
     ScriptedDriver,
     Tick,
     check_bundle_fits,
@@ -122,6 +123,30 @@ def test_the_encoder_is_told_what_was_executed_and_not_what_was_asked_for(
         assert latent.surprise == log.surprise[t]
         assert np.array_equal(proposal.action, log.nominal[t])
         executed = log.executed[t]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_the_filter_hears_the_odometry_of_a_base_that_obeys_velocities(tmp_path: Path, guarded: bool) -> None:
+    write_tiny_bundle(tmp_path / "room", task="RoomNav", risk_threshold=1.0)
+    bundle = load_bundle(tmp_path / "room")
+    env: Any = gymnasium.make("safe_o2o/RoomNav-v0", cameras=bundle.manifest.image.cameras)
+    inner = scripted("straight", env)
+    driver = GuardedDriver(inner, bundle, Mode.FILTER) if guarded else BundleDriver(bundle, Mode.FILTER)
+    sources = []
+
+    observation, _ = env.reset(seed=SEED)
+    driver.reset(SEED)
+    for period in range(8):
+        decision = driver.act(observation, env, (period + 1) * 10**8).decision
+        sources.append(decision.speed_source)
+        observation, *_ = env.step(decision.action)
+    env.close()
+    assert sources == ["odom"] * 8
+
+
+def test_no_odometry_of_the_benchmarks_robots(bundle: Bundle, seeing: Any) -> None:
+    observation, _ = seeing.reset(seed=SEED)
+    assert BundleDriver(bundle, Mode.FILTER).act(observation, seeing, 1).decision.speed_source == "model"
 
 
 def test_the_filter_changes_commands_only_in_its_own_mode(bundle: Bundle, seeing: Any) -> None:

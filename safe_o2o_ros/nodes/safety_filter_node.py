@@ -235,10 +235,17 @@ class SafetyFilterNode(ThinNode):
             **{key: value for key, value in bundle.items() if key != "bundle"},
             "enabled": str(self._enabled).lower(),
             "e_stop": self._inbox.e_stop(now_s),
-            "odom": self._inbox.odom_problem(now_s) or ("frozen" if self._filter.odom_frozen else "ok"),
+            "odom": self._odom(now_s),
             **{f"age_{name}_s": f"{age:.3f}" for name, age in self._inbox.ages_s(now_s).items()},
             **{f"clock_offset_{name}_s": f"{offset:.3f}" for name, offset in offsets.items()},
         }
+
+    def _odom(self, now_s: float) -> str:
+        if problem := self._inbox.odom_problem(now_s):
+            return problem
+        if self._filter.odom_frozen:
+            return "frozen"
+        return "held" if self._filter.odom_held else "ok"
 
     def closing(self) -> bool:
         """Brake, on the timer, until the robot should stand."""

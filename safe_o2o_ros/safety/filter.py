@@ -146,6 +146,11 @@ class SafetyFilter:
         return self._speed.frozen
 
     @property
+    def odom_held(self) -> bool:
+        """The measured speed says that something holds the base."""
+        return self._recovery.held
+
+    @property
     def version(self) -> str:
         """Of the bundle in use, "" where there is none."""
         return self._known.version

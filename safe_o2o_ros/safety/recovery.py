@@ -84,6 +84,8 @@ class Recovery:
         self._begun_s = 0.0
         self._begun_yaw = 0.0
         self._pushed = 0.0
+        self.held = False
+        """Something holds the robot at this moment."""
         if self._able:
             self._obstruction.reset()
 
@@ -124,11 +126,10 @@ class Recovery:
             return
         self._time_s += dt_s
         pushed = self._obstruction.note(executed, dt_s, odometry)
-        self._move(executed, dt_s, measured if not pushed else np.zeros_like(self._speed))
+        self.held = pushed != 0.0
+        self._move(executed, dt_s, np.zeros_like(self._speed) if self.held else measured)
         way, c = self._way, self._config
-        way.append(
-            (self._time_s, float(self._pose[0]), float(self._pose[1]), hindered or pushed != 0, pushed)
-        )
+        way.append((self._time_s, float(self._pose[0]), float(self._pose[1]), hindered or self.held, pushed))
         while way and self._time_s - way[0][0] > c.stuck_s + 1e-9:
             way.popleft()
         if self.phase is Phase.BACK and self._time_s - self._begun_s >= c.back_s:
