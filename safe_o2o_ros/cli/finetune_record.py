@@ -94,26 +94,16 @@ def show(console: Console, record: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{record['task']}, variant {record['variant'] or 'default'}")
-    for column in (
-        "",
-        "scenes",
-        "reward frozen",
-        "tuned",
-        "difference",
-        "cost frozen",
-        "tuned",
-        "difference",
-    ):
-        table.add_column(column, justify="left" if not column else "right")
+    for column in ("mean of an episode", "scenes", "frozen", "tuned", "difference, 95 %"):
+        table.add_column(column, justify="right" if table.columns else "left")
     for name in ("tuning", "evaluation"):
         row = record[name]
-        cells = [name, str(row["scenes"])]
         for key in ("reward", "cost"):
             interval = row[key]["difference_ci95"]
             told = "-" if interval is None else f"{interval[0]:+.1f} .. {interval[1]:+.1f}"
             mine = (row[key][who] for who in ("frozen", "tuned"))
-            cells += [*("-" if x is None else f"{x:.1f}" for x in mine), told]
-        table.add_row(*cells)
+            numbers = ("-" if x is None else f"{x:.1f}" for x in mine)
+            table.add_row(f"{key}, {name}", str(row["scenes"]), *numbers, told)
     console.print(table)
     passed = sum(1 for g in record["tuning"]["gate"] if g["passed"])
     console.print(

@@ -22,7 +22,7 @@ def write_finetune(path: Path, record: dict[str, Any]) -> None:
     with rc_context(style.AXES):
         figure = Figure(figsize=(11.0, 7.0), facecolor="white")
         canvas = FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(3, 4, left=0.07, right=0.98, top=0.85, bottom=0.08, hspace=0.5, wspace=0.5)
+        grid = figure.add_gridspec(3, 4, left=0.07, right=0.98, top=0.82, bottom=0.08, hspace=0.5, wspace=0.5)
         title = f"{record['task']}, {record['variant'] or 'as published'}: fine-tuning on the robot"
         figure.text(0.02, 0.955, title, fontsize=15, fontweight="bold", va="center")
         figure.text(0.02, 0.91, _sentence(record), fontsize=10, color="#4a5562", va="center")
