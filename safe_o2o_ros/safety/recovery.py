@@ -13,6 +13,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,16 @@ class Phase(Enum):
     EXHAUSTED = "exhausted"
 
 
+class _Moment(NamedTuple):
+    time_s: float
+    x: float
+    y: float
+    hindered: bool
+    """By the filter, or by something that holds the robot."""
+    pushed: float
+    """See Obstruction.note."""
+
+
 class Recovery:
     """`advance` after every answer; `wish` says where to drive while a try runs."""
 
@@ -74,7 +85,7 @@ class Recovery:
         """Forget the past: the robot was moved, or somebody else drives."""
         self.phase = Phase.NONE
         self._speed = np.zeros(self._adapter.action_dim)
-        self._way: deque[tuple[float, float, float, bool, float]] = deque()
+        self._way: deque[_Moment] = deque()
         self._pose = np.zeros(3)
         self._time_s = 0.0
         self._free_s = 0.0
@@ -129,8 +140,9 @@ class Recovery:
         self.held = pushed != 0.0
         self._move(executed, dt_s, np.zeros_like(self._speed) if self.held else measured)
         way, c = self._way, self._config
-        way.append((self._time_s, float(self._pose[0]), float(self._pose[1]), hindered or self.held, pushed))
-        while way and self._time_s - way[0][0] > c.stuck_s + 1e-9:
+        x, y = float(self._pose[0]), float(self._pose[1])
+        way.append(_Moment(self._time_s, x, y, hindered or self.held, pushed))
+        while way and self._time_s - way[0].time_s > c.stuck_s + 1e-9:
             way.popleft()
         if self.phase is Phase.BACK and self._time_s - self._begun_s >= c.back_s:
             # It does not ask for help while it still touches something.
@@ -154,11 +166,11 @@ class Recovery:
     def stuck(self) -> bool:
         """It has stood still for the whole window, mostly under the filter's hand or held by something."""
         c, way = self._config, self._way
-        if self.phase is not Phase.NONE or not way or way[-1][0] - way[0][0] < 0.9 * c.stuck_s:
+        if self.phase is not Phase.NONE or not way or way[-1].time_s - way[0].time_s < 0.9 * c.stuck_s:
             return False
-        moved = math.hypot(way[-1][1] - way[0][1], way[-1][2] - way[0][2])
+        moved = math.hypot(way[-1].x - way[0].x, way[-1].y - way[0].y)
         reach = float(self._adapter.top_speed[self._forward]) * c.stuck_s
-        return moved < c.still * reach and sum(w[3] for w in way) >= 0.8 * len(way)
+        return moved < c.still * reach and sum(w.hindered for w in way) >= 0.8 * len(way)
 
     def begin(self, nominal: FloatArray, side: float) -> None:
         """Start a try, or give up after the last. `nominal` (A,) raw: where the driver wants to go.
@@ -166,7 +178,7 @@ class Recovery:
         `side`: 1 to turn left first, -1 right; looked at in the first try of a row only.
         """
         self._free_s = 0.0
-        pushed = sum(w[4] for w in self._way)
+        pushed = sum(w.pushed for w in self._way)
         self._pushed = float(np.sign(pushed)) if abs(pushed) >= 0.5 * len(self._way) else 0.0
         self._way.clear()
         if self._tries >= self._config.attempts and not self._pushed:
