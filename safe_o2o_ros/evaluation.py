@@ -15,7 +15,6 @@ from safe_o2o_ros.perception.preprocess import stack
 from safe_o2o_ros.policy.policy import ExpansionPolicy
 from safe_o2o_ros.report.log import EpisodeLog
 from safe_o2o_ros.report.recorder import EpisodeRecorder
-from safe_o2o_ros.robot import RobotAdapter
 from safe_o2o_ros.safety.bundled import bundle_filter
 from safe_o2o_ros.safety.filter import FilterConfig, FilterInputs
 from safe_o2o_ros.safety.odometry import OdometryCheck
@@ -52,24 +51,46 @@ class Driver(Protocol):
         ...
 
 
-class _Odometry:
-    """The speed that a base which obeys velocities measures, as the graph's filter hears it."""
+class _Robot:
+    """Encoder, odometry and safety filter of a bundle, whoever proposes between them."""
 
-    def __init__(self, adapter: RobotAdapter) -> None:
-        self._adapter = adapter
+    def __init__(self, bundle: Bundle, config: FilterConfig, threshold: float | None = None) -> None:
+        """`threshold`: see bundle_filter."""
+        self._spec, self._adapter = bundle.manifest.image, bundle.manifest.adapter
+        self._encoder = RecurrentEncoder(bundle)
+        self._filter = bundle_filter(bundle, config, threshold)
         self.reset()
 
     def reset(self) -> None:
         """An episode starts."""
-        self._check = OdometryCheck(self._adapter)
+        self._state = self._encoder.initial()
+        self._filter.reset()
+        self.executed = self._filter.last_action
+        """Raw action (A,) of the last period, which the encoder is told of."""
+        self._odometry = OdometryCheck(self._adapter)
 
-    def measured(self, env: Any, stamp_ns: int) -> MeasuredSpeed | None:
-        """At the frame of `stamp_ns`; None of the benchmark's robots, which the filter's figures are for."""
+    def see(self, observation: dict[str, Any], stamp_ns: int) -> Latent:
+        """The latent of a frame."""
+        image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
+        self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self.executed)
+        return latent
+
+    def answer(self, env: Any, latent: Latent, proposal: Proposal) -> Decision:
+        """What the filter makes of a proposal."""
+        speed = self._measured(env, latent.stamp_ns)
+        decision = self._filter.decide(
+            FilterInputs(enabled=True, latent=latent, proposal=proposal, speed=speed)
+        )
+        self.executed = decision.action
+        return decision
+
+    def _measured(self, env: Any, stamp_ns: int) -> MeasuredSpeed | None:
+        """As the graph's filter hears it; None of the benchmark's robots, whose figures are made without."""
         if not self._adapter.obeys_velocity:
             return None
         twist = body_twist(env.unwrapped.privileged_state())
-        self._check.note(self._adapter.measured(twist), stamp_ns * 1e-9)
-        return self._check.measured(False, stamp_ns * 1e-9)
+        self._odometry.note(self._adapter.measured(twist), stamp_ns * 1e-9)
+        return self._odometry.measured(False, stamp_ns * 1e-9)
 
 
 class BundleDriver:
@@ -82,43 +103,31 @@ class BundleDriver:
 
         `exploration`, `seed`: see ExpansionPolicy; `risk_share`: see FilterConfig.
         """
-        manifest = bundle.manifest
-        self._spec = manifest.image
-        self._encoder, self._policy = RecurrentEncoder(bundle), ExpansionPolicy(bundle, seed, exploration)
+        self._policy = ExpansionPolicy(bundle, seed, exploration)
         self.latent: Latent | None = None
         """The newest, None before the first."""
         self.proposal: Proposal | None = None
         """The newest: who proposed, and what."""
-        config = FilterConfig(mode=mode, brake_dt_s=manifest.period_s, risk_share=risk_share)
-        self._filter = bundle_filter(bundle, config)
-        self._odometry = _Odometry(manifest.adapter)
+        config = FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s, risk_share=risk_share)
+        self._robot = _Robot(bundle, config)
         self.reset(0)
 
     def reset(self, seed: int) -> None:
         """See Driver; a bundle's answers do not depend on the seed."""
-        self._odometry.reset()
-        self._state, self._policy_state = self._encoder.initial(), self._policy.initial()
-        self._filter.reset()
-        self._executed = self._filter.last_action
+        self._robot.reset()
+        self._policy_state = self._policy.initial()
         self.latent, self.proposal = None, None
 
     def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
         """See Driver."""
-        image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
-        self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
-        self.latent = latent
+        self.latent = latent = self._robot.see(observation, stamp_ns)
         self._policy_state, proposal = self._policy.step(self._policy_state, latent)
         self.proposal = proposal
-        speed = self._odometry.measured(env, stamp_ns)
-        decision = self._filter.decide(
-            FilterInputs(enabled=True, latent=latent, proposal=proposal, speed=speed)
-        )
-        self._executed = decision.action
-        return Tick(proposal.action, decision, latent.surprise)
+        return Tick(proposal.action, self._robot.answer(env, latent, proposal), latent.surprise)
 
     def executed(self, action: FloatArray) -> None:
         """See Driver."""
-        self._executed = action
+        self._robot.executed = action
 
 
 class BlindDriver:
@@ -169,11 +178,8 @@ class GuardedDriver:
 
         `threshold`: see bundle_filter.
         """
-        self._inner, self._spec = inner, bundle.manifest.image
-        self._encoder = RecurrentEncoder(bundle)
-        config = FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s)
-        self._filter = bundle_filter(bundle, config, threshold)
-        self._odometry = _Odometry(bundle.manifest.adapter)
+        self._inner = inner
+        self._robot = _Robot(bundle, FilterConfig(mode=mode, brake_dt_s=bundle.manifest.period_s), threshold)
         self.latent: Latent | None = None
         """The newest, None before the first."""
         self.reset(0)
@@ -181,29 +187,19 @@ class GuardedDriver:
     def reset(self, seed: int) -> None:
         """See Driver."""
         self._inner.reset(seed)
-        self._odometry.reset()
-        self._state = self._encoder.initial()
-        self._filter.reset()
-        self._executed = self._filter.last_action
+        self._robot.reset()
 
     def act(self, observation: dict[str, Any], env: Any, stamp_ns: int) -> Tick:
         """See Driver."""
         asked = self._inner.act(observation, env, stamp_ns)
-        image = stack(observation, self._spec.cameras, self._spec.height, self._spec.width)
-        self._state, latent = self._encoder.step(self._state, FrameSet(stamp_ns, image), self._executed)
-        self.latent = latent
-        proposal = Proposal(stamp_ns, asked.nominal, "guarded")
-        speed = self._odometry.measured(env, stamp_ns)
-        decision = self._filter.decide(
-            FilterInputs(enabled=True, latent=latent, proposal=proposal, speed=speed)
-        )
-        self._executed = decision.action
+        self.latent = latent = self._robot.see(observation, stamp_ns)
+        decision = self._robot.answer(env, latent, Proposal(stamp_ns, asked.nominal, "guarded"))
         self._inner.executed(decision.action)
         return Tick(asked.nominal, decision, latent.surprise)
 
     def executed(self, action: FloatArray) -> None:
         """See Driver."""
-        self._executed = action
+        self._robot.executed = action
         self._inner.executed(action)
 
 

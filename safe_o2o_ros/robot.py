@@ -114,6 +114,14 @@ class RobotAdapter:
             effective = np.stack([0.5 * (left + right), 0.5 * (left - right)], axis=-1)
         return effective * np.asarray(self.top_speed, np.float64) * np.sign(self.scale)
 
+    def lagged(
+        self, speed: NDArray[np.float64], target: NDArray[np.float64], dt_s: float
+    ) -> NDArray[np.float64]:
+        """Speeds (A,), `dt_s` seconds later, on their way to `target` (A,): v' = (target - v) / tau."""
+        tau = np.asarray(self.time_constant_s, np.float64)
+        decay = np.where(tau > 0.0, np.exp(-dt_s / np.maximum(tau, 1e-9)), 0.0)
+        return target + (speed - target) * decay
+
     def measured(self, twist: Mapping[str, float]) -> FloatArray:
         """Measured Twist fields, m/s and rad/s, to the speed of each channel (A,) float32; NaN stays NaN.
 

@@ -50,6 +50,10 @@ class Freshness:
         """The input came at least once."""
         return self._inputs[name].received_s is not None
 
+    def stamp_ns(self, name: str) -> int | None:
+        """Stamp of the newest message; None where it carries none, or none came."""
+        return self._inputs[name].stamp_ns
+
     def is_late(self, name: str, now_s: float) -> bool:
         """The input is missing or older than its timeout."""
         entry = self._inputs[name]

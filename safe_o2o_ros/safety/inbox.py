@@ -65,7 +65,6 @@ class Inbox:
         self._held = {config.version: config.latent_size} if config.version else {}
         self._freshness = Freshness(timeouts.by_input())
         self._odometry = OdometryCheck(adapter)
-        self._odom_ns: int | None = None
         self._operator: FloatArray | None = None
         self._operator_wrong_s = -np.inf
         self._pressed_s = -np.inf
@@ -134,7 +133,6 @@ class Inbox:
     def note_odom(self, speed: FloatArray, stamp_ns: int, now_s: float) -> None:
         """Odometry measured `speed` (A,), m/s and rad/s in base_link."""
         if self._freshness.note(ODOM, stamp_ns, now_s):
-            self._odom_ns = stamp_ns
             self._odometry.note(speed, self._odom_s(now_s))
 
     def refuse_odom(self, problem: str, now_s: float) -> None:
@@ -171,7 +169,7 @@ class Inbox:
 
     def _odom_s(self, now_s: float) -> float:
         """The clock of odometry, seconds."""
-        return (self._odom_ns or 0) * 1e-9 if self._config.patient else now_s
+        return (self._freshness.stamp_ns(ODOM) or 0) * 1e-9 if self._config.patient else now_s
 
     def is_due(self, inputs: FilterInputs) -> bool:
         """Whether a deadline's inputs are to be answered: a brake or an operator waits for nobody."""
@@ -188,7 +186,8 @@ class Inbox:
             return None
         if mode is not Mode.LIMITS_ONLY and (latent is None or latent.stamp_ns != proposal.stamp_ns):
             return None
-        if self._config.patient and self._config.use_odom != "never" and self._odom_ns != proposal.stamp_ns:
+        awaited = self._config.patient and self._config.use_odom != "never"
+        if awaited and self._freshness.stamp_ns(ODOM) != proposal.stamp_ns:
             return None  # it was sent before the frame, and may still arrive after the answer to it
         self._answered_ns = proposal.stamp_ns
         self._freshness.note(_PAIR, None, now_s)

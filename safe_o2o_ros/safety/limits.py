@@ -50,7 +50,6 @@ class SpeedEstimate:
     def __init__(self, adapter: RobotAdapter) -> None:
         self._adapter = adapter
         self._top = np.asarray(adapter.top_speed, np.float64)
-        self._tau = np.asarray(adapter.time_constant_s, np.float64)
         self.speed = np.zeros(adapter.action_dim)
         """(A,) float64, m/s and rad/s."""
 
@@ -61,8 +60,7 @@ class SpeedEstimate:
     def advance(self, raw: FloatArray, dt_s: float) -> None:
         """`raw` action (A,) was in force for `dt_s` seconds."""
         target = self._adapter.effective(raw).astype(np.float64) * self._top
-        decay = np.where(self._tau > 0.0, np.exp(-dt_s / np.maximum(self._tau, 1e-9)), 0.0)
-        self.speed = target + (self.speed - target) * decay
+        self.speed = self._adapter.lagged(self.speed, target, dt_s)
 
 
 class Limits:

@@ -25,12 +25,11 @@ class Obstruction:
         """`forward`: index of the Twist field that drives."""
         self._adapter, self._forward = adapter, forward
         self._top = float(adapter.top_speed[forward])
-        self._tau_s = float(adapter.time_constant_s[forward])
-        self._expected = 0.0
+        self._expected = np.zeros(adapter.action_dim)
 
     def reset(self) -> None:
         """The robot stands."""
-        self._expected = 0.0
+        self._expected[:] = 0.0
 
     def note(self, executed: FloatArray, dt_s: float, measured: NDArray[np.floating] | None) -> float:
         """The raw action `executed` (A,) was in force for `dt_s` seconds; `measured` (A,), m/s and rad/s.
@@ -38,10 +37,9 @@ class Obstruction:
         Returns where it pushes and does not get on: 1 forwards, -1 backwards, 0 where it moves, is not told
         to, or nothing was measured. Zero to the last bit is measured too: so says odometry of held wheels.
         """
-        steady = float(self._adapter.steady_speed(executed)[self._forward])
-        decay = float(np.exp(-dt_s / self._tau_s)) if self._tau_s > 0.0 else 0.0
-        self._expected = steady + (self._expected - steady) * decay
-        if measured is None or not np.isfinite(measured).all() or abs(self._expected) < PUSHING * self._top:
+        self._expected = self._adapter.lagged(self._expected, self._adapter.steady_speed(executed), dt_s)
+        expected = float(self._expected[self._forward])
+        if measured is None or not np.isfinite(measured).all() or abs(expected) < PUSHING * self._top:
             return 0.0
-        held = abs(float(measured[self._forward])) < STANDS * abs(self._expected)
-        return float(np.sign(self._expected)) if held else 0.0
+        held = abs(float(measured[self._forward])) < STANDS * abs(expected)
+        return float(np.sign(expected)) if held else 0.0

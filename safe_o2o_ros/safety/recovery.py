@@ -225,9 +225,7 @@ class Recovery:
 
     def _move(self, executed: FloatArray, dt_s: float, measured: NDArray[np.float64] | None) -> None:
         """Dead reckoning by odometry, or by what the command leads to."""
-        steady, tau = self._adapter.steady_speed(executed), np.asarray(self._adapter.time_constant_s)
-        decay = np.where(tau > 0.0, np.exp(-dt_s / np.maximum(tau, 1e-9)), 0.0)
-        self._speed = steady + (self._speed - steady) * decay
+        self._speed = self._adapter.lagged(self._speed, self._adapter.steady_speed(executed), dt_s)
         if measured is not None and np.isfinite(measured).all():
             self._speed = np.asarray(measured, np.float64).copy()
         v, w = self._speed[self._forward], self._speed[self._turn]

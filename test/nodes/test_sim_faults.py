@@ -66,6 +66,11 @@ class Robot:
         self.probe.until(lambda: len(received) >= since + more, f"{more} messages")
         return received[since : since + more]
 
+    def speed(self):
+        """The newest that odometry tells, m/s."""
+        twist = self.odom[-1].twist.twist
+        return float(np.hypot(twist.linear.x, twist.linear.y))
+
     def set(self, **faults):
         """Set fault parameters; returns the node's refusal, "" if it took them."""
         parameters = [Parameter(f"fault.{n}", value=v).to_parameter_msg() for n, v in faults.items()]
@@ -171,32 +176,24 @@ def test_frozen_odometry_repeats_its_values_under_new_stamps(robot):
 
 
 def test_commands_in_a_slow_link_do_not_move_the_base_until_they_arrive(robot):
-    def speed():
-        twist = robot.odom[-1].twist.twist
-        return float(np.hypot(twist.linear.x, twist.linear.y))
-
     robot.fail(action_latency=10.0)
-    robot.probe.until(lambda: speed() < 0.05, "a standing robot")
+    robot.probe.until(lambda: robot.speed() < 0.05, "a standing robot")
     robot.action = (0.05, 0.0)
     robot.wait(robot.odom, 5)
-    assert speed() < 0.1
+    assert robot.speed() < 0.1
     robot.clear()
-    robot.probe.until(lambda: speed() > 0.1, "a moving robot")
+    robot.probe.until(lambda: robot.speed() > 0.1, "a moving robot")
 
 
 def test_a_base_that_is_held_stands_whatever_it_is_told_and_its_odometry_says_so(robot):
-    def speed():
-        twist = robot.odom[-1].twist.twist
-        return float(np.hypot(twist.linear.x, twist.linear.y))
-
     robot.action = (0.05, 0.0)
-    robot.probe.until(lambda: speed() > 0.1, "a moving robot")
+    robot.probe.until(lambda: robot.speed() > 0.1, "a moving robot")
     robot.fail(base_held=True)
-    robot.probe.until(lambda: speed() < 0.02, "a standing robot")
+    robot.probe.until(lambda: robot.speed() < 0.02, "a standing robot")
     robot.wait(robot.odom, 5)
-    assert speed() < 0.02
+    assert robot.speed() < 0.02
     robot.clear()
-    robot.probe.until(lambda: speed() > 0.1, "a moving robot")
+    robot.probe.until(lambda: robot.speed() > 0.1, "a moving robot")
 
 
 def test_the_diagnostics_name_the_faults_that_are_on_and_the_pace(robot):
